@@ -1,0 +1,32 @@
+"""The agent `command`: the description is a `/bin/sh` command line. Exit code 0 is success, its output the answer."""
+
+from __future__ import annotations
+
+from conductor.ports import AgentReport, Ending, Launch, Prompt
+
+LONGEST_ARGUMENT = 100_000
+"""The kernel takes 131,072 bytes in one argument; a longer command line goes into a file."""
+
+
+class CommandAgent:
+    """Makes conductor a plain, durable job queue."""
+
+    def launch(self, prompt: Prompt) -> Launch:
+        description = prompt.spec.description
+        if len(description.encode()) <= LONGEST_ARGUMENT:
+            return Launch(("/bin/sh", "-c", description))
+        return Launch(
+            ("/bin/sh", f"{prompt.attempt_directory}/command.sh"), files=(("command.sh", description + "\n"),)
+        )
+
+    def judge(self, prompt: Prompt, ending: Ending) -> AgentReport:
+        said = last_line(ending.tail)
+        if ending.exit_code == 0:
+            return AgentReport(True, "", ending.tail, said)
+        how = f"signal {ending.signal}" if ending.signal else f"exit {ending.exit_code}"
+        return AgentReport(False, how, ending.tail, f"{how}: {said}" if said else how)
+
+
+def last_line(text: str) -> str:
+    """The last line of `text` that is not blank."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,213 @@
+"""Wiring: the only file that knows every room. What is heavy is imported where it is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from conductor.domain.errors import ConductorError, DaemonNotRunning
+from conductor.domain.home import Home
+from conductor.domain.retry import RetryPolicy
+from conductor.kit.lock import QuickLock
+from conductor.queue.directory import DirectoryQueue
+from conductor.queue.files import Surroundings
+from conductor.queue.layout import Layout, open_home
+from conductor.settings.source import find_home
+
+if TYPE_CHECKING:
+    from conductor.settings.model import Settings
+    from conductor.supervisor.plan import SupervisorPlan
+
+LOCK_DEADLINE_SECONDS = 30.0
+
+
+def chance() -> float:
+    """In [0, 1), from the kernel: forks share no state."""
+    return int.from_bytes(os.urandom(4), "big") / (1 << 32)
+
+
+def quick_queue(layout: Layout, policy: RetryPolicy | None = None) -> DirectoryQueue:
+    """A queue for the hot path: submit and workers."""
+    return _queue(layout, QuickLock(layout.lock, LOCK_DEADLINE_SECONDS), policy)
+
+
+def patient_queue(layout: Layout, policy: RetryPolicy | None = None) -> DirectoryQueue:
+    """A queue for everything else, on filelock's FileLock."""
+    from filelock import FileLock
+
+    lock = FileLock(
+        layout.lock,
+        timeout=LOCK_DEADLINE_SECONDS,
+        poll_interval=0.002,
+        mode=0o600,
+        fallback_to_soft=False,
+        preserve_lock_file=True,
+    )
+    return _queue(layout, lock, policy)
+
+
+def _queue(layout: Layout, lock: AbstractContextManager[Any], policy: RetryPolicy | None) -> DirectoryQueue:
+    return DirectoryQueue(layout, Surroundings(lock, time.time, chance, policy or RetryPolicy()))
+
+
+def open_layout(flag: str | None, environment: Mapping[str, str]) -> Layout:
+    """The home of the flag, the environment or the default, made if absent. Raises HomeRefused."""
+    return open_home(find_home(environment, flag))
+
+
+# -- nursery
+
+
+def nursery_command(control_fd: int, report_fd: int) -> list[str]:
+    """-P: what lies in the current directory is not imported."""
+    code = f"from conductor.app import run_nursery; raise SystemExit(run_nursery({control_fd}, {report_fd}))"
+    return [sys.executable, "-P", "-c", code]
+
+
+def run_nursery(control_fd: int, report_fd: int) -> int:
+    """The nursery process: reads its settings from the first line on its socket, then forks until told to end."""
+    from importlib import import_module
+
+    from conductor.agents.registry import registry
+    from conductor.domain.exits import WorkerExit
+    from conductor.kit.jsonlog import JsonLog
+    from conductor.worker.config import WorkerConfig
+    from conductor.worker.life import WorkerTools
+    from conductor.worker.nursery import Nursery, adopt_descriptors
+
+    control = adopt_descriptors(control_fd, report_fd)
+    log = JsonLog(process="nursery")
+    try:
+        config = WorkerConfig.from_json(_first_line(control.fileno()))
+        log = log.bind(pool=config.pool)
+        agents = registry(config.agents)
+        for module in (*config.preload, "conductor.agents.command"):
+            import_module(module)
+    except (ImportError, ValueError, TypeError, KeyError) as error:
+        log.error("nursery_cannot_start", error=f"{type(error).__name__}: {error}")
+        return int(WorkerExit.CANNOT_START)
+    layout = Layout(Home(config.home))
+    tools = WorkerTools(config, quick_queue(layout, config.retry), agents, dict(os.environ), log)
+    return Nursery(control, report_fd, tools).run()
+
+
+def _first_line(descriptor: int) -> str:
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(descriptor, 1)
+        if not byte:
+            raise ValueError("the supervisor left before it sent the settings")
+        line += byte
+    return line.decode()
+
+
+# -- daemon
+
+
+def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> SupervisorPlan:
+    """What the supervisor and the nurseries are told, from checked settings."""
+    from conductor.supervisor.plan import PoolPlan, SupervisorPlan
+    from conductor.supervisor.policy import RestartPolicy
+    from conductor.worker.config import WorkerConfig
+
+    retry = RetryPolicy(
+        settings.retries, settings.retry.max_lost, settings.retry.first_wait, settings.retry.longest_wait
+    )
+    restart = settings.restart
+    pools = {
+        name: PoolPlan(
+            pool.workers,
+            WorkerConfig(
+                home=home.path,
+                pool=name,
+                agents=dict(agents),
+                preload=pool.preload,
+                max_idle_seconds=settings.max_idle_time,
+                timeout_seconds=settings.timeout,
+                stall_seconds=settings.stall_timeout,
+                grace_seconds=settings.grace,
+                log_bytes=settings.log_cap,
+                env_pass=(*settings.environment, "OPENCLAW_BIN", "DISCORD_CHANNEL"),
+                retry=retry,
+            ).to_json(),
+        )
+        for name, pool in settings.all_pools().items()
+    }
+    return SupervisorPlan(
+        pools=pools,
+        default_agent=settings.agent,
+        poll_interval=settings.poll_interval,
+        stop_timeout=settings.stop_timeout,
+        grace=settings.grace,
+        timeout=settings.timeout,
+        restart=RestartPolicy(restart.budget, restart.first_delay, restart.longest_delay, restart.start_timeout),
+    )
+
+
+def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
+    """conductord, whole. Raises ConductorError when it can't start."""
+    from conductor.supervisor.boot import Boot
+
+    layout = open_layout(home_flag, os.environ)
+    boot = Boot(layout.home, os.environ, flags)
+    with boot.only_daemon():
+        settings = boot.load_settings()
+        from conductor.agents.registry import installed_agents
+
+        agents = installed_agents()
+        policy = RetryPolicy(
+            settings.retries, settings.retry.max_lost, settings.retry.first_wait, settings.retry.longest_wait
+        )
+        queue = patient_queue(layout, policy)
+        return boot.run(
+            plan=make_plan(layout.home, settings, agents),
+            reload=lambda: make_plan(layout.home, boot.load_settings(), agents),
+            queue=queue,
+            inbox=layout.inbox,
+            nursery_command=nursery_command,
+            use_terminal=use_terminal,
+        )
+
+
+# -- talking to the daemon
+
+
+def ask_daemon(home: Home, request: dict[str, Any], *, timeout_seconds: float = 10.0) -> dict[str, Any]:
+    """The daemon's answer. Raises DaemonNotRunning, and ConductorError when it refuses."""
+    import json
+
+    from conductor.kit.unixsocket import connect
+
+    try:
+        with connect(home.control_socket, timeout_seconds) as connection:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                line = answers.readline()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise DaemonNotRunning(f"no conductord runs on {home.path}: start one with `conductord`") from None
+    except OSError as error:
+        raise DaemonNotRunning(f"conductord on {home.path} does not answer: {error}") from error
+    if not line:
+        raise DaemonNotRunning(f"conductord on {home.path} closed the connection")
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise ConductorError(str(answer["error"]))
+    return answer
+
+
+def ring_doorbell(home: Home, **facts: Any) -> bool:
+    """Tells a running daemon to look at the queue now; False when there is none. Only a hint."""
+    import json
+
+    from conductor.kit.unixsocket import connect
+
+    try:
+        with connect(home.control_socket, 1.0) as connection:
+            connection.sendall(json.dumps({"verb": "ring", **facts}).encode() + b"\n")
+        return True
+    except OSError:
+        return False

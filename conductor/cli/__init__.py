@@ -1,0 +1,1 @@
+"""The front door: `conductor` and `conductord`. Each command imports what it needs when it runs."""

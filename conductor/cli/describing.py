@@ -1,0 +1,59 @@
+"""A task as JSON-able values, secrets masked: the form of `list --json` and `show --json`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, assert_never
+
+from conductor.domain.lines import format_timestamp, parse_result
+from conductor.domain.masking import masked_spec
+from conductor.domain.task import TaskSpec, Tries
+from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting
+
+
+def describe(view: TaskView) -> dict[str, Any]:
+    """The facts of a task's state, its `state` among: ready, batched, waiting, running, recording, dead, ended."""
+    match view:
+        case Queued(spec, tries, batch):
+            facts = {**_spec_facts(spec, tries), "state": "batched" if batch else "ready"}
+            return {**facts, "batch": batch} if batch else facts
+        case Waiting(spec, tries, due_ms):
+            due = {"due": format_timestamp(due_ms / 1000), "due_in_seconds": round(due_ms / 1000 - time.time(), 3)}
+            return {**_spec_facts(spec, tries), "state": "waiting", **due}
+        case Running(spec, tries, worker, since, recording):
+            state = "recording" if recording else "running"
+            return {**_spec_facts(spec, tries), "state": state, "worker": worker, "started": format_timestamp(since)}
+        case Ended(task_id, status, record, can_retry):
+            return _ended_facts(task_id, status.value, record, can_retry=can_retry)
+    assert_never(view)
+
+
+def _spec_facts(spec: TaskSpec, tries: Tries) -> dict[str, Any]:
+    shown = masked_spec(spec)
+    return {
+        "task": shown.id,
+        "description": shown.description,
+        "agent": shown.agent,
+        "model": shown.model,
+        "thinking": shown.thinking,
+        "pool": shown.pool,
+        "priority": shown.priority,
+        "attempt": tries.started,
+        "timeout_seconds": shown.timeout_seconds,
+        "stall_seconds": shown.stall_seconds,
+        "retries": shown.retries,
+        "workspace": shown.workspace,
+        "env": dict(shown.env),
+        "submitted": format_timestamp(shown.submitted_ms / 1000) if shown.submitted_ms else None,
+    }
+
+
+def _ended_facts(task_id: str, status: str, record: dict[str, Any], *, can_retry: bool) -> dict[str, Any]:
+    names = (
+        "attempt", "agent", "model", "thinking", "pool", "started", "ended", "seconds", "exit_code", "signal",
+        "cpu_seconds", "peak_memory_bytes", "output_bytes", "reason", "worker",
+    )  # fmt: skip
+    facts = {name: record.get(name) for name in names}
+    preview = parse_result(record["line"]).preview
+    state = "dead" if can_retry else "ended"
+    return {"task": task_id, "state": state, "status": status, **facts, "priority": "", "preview": preview}

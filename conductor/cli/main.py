@@ -1,0 +1,116 @@
+"""`conductor`: the table of commands, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from conductor import __version__
+from conductor.domain.errors import (
+    ConductorError,
+    DaemonNotRunning,
+    HomeRefused,
+    NoSuchTask,
+    SettingsInvalid,
+    UsageError,
+)
+from conductor.domain.exits import CliExit
+
+COMMANDS = {
+    "submit": "conductor.cli.submit:submit",
+    "list": "conductor.cli.listing:list_tasks",
+    "show": "conductor.cli.showing:show",
+    "logs": "conductor.cli.following:logs",
+    "results": "conductor.cli.following:results",
+    "wait": "conductor.cli.waiting:wait",
+    "cancel": "conductor.cli.changing:cancel",
+    "retry": "conductor.cli.changing:retry",
+    "status": "conductor.cli.live:status",
+    "scale": "conductor.cli.live:scale",
+    "pause": "conductor.cli.live:pause",
+    "resume": "conductor.cli.live:resume",
+    "drain": "conductor.cli.live:drain",
+    "stop": "conductor.cli.live:stop",
+    "reload": "conductor.cli.live:reload",
+    "init": "conductor.cli.starting:init",
+    "demo": "conductor.cli.demo:demo",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it is used, so that `submit` does not pay for `status`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--home", metavar="DIR", help="The home; default $CONDUCTOR_HOME or ~/.local/state/conductor.")
+@click.version_option(__version__, prog_name="conductor")
+@click.pass_context
+def cli(context: click.Context, home: str | None) -> None:
+    """Gives every agent task a fresh process.
+
+    \b
+    conductord --workers 3                          keeps three workers alive
+    conductor submit --agent command "pytest -q"    enqueues, prints the task id
+    conductor results -f                            shows results as they come
+
+    Exit codes: 0 well, 1 a task failed, 2 usage, 3 no such task, 4 conductord needed and not running,
+    78 the home or its settings can't be used.
+    """
+    context.obj = home
+
+
+def exit_code_of(error: ConductorError) -> CliExit:
+    match error:
+        case NoSuchTask():
+            return CliExit.NO_SUCH_TASK
+        case DaemonNotRunning():
+            return CliExit.NO_DAEMON
+        case HomeRefused() | SettingsInvalid():
+            return CliExit.HOME_OR_SETTINGS
+        case UsageError():
+            return CliExit.USAGE
+    return CliExit.TASK_FAILED
+
+
+def run(command: click.Command, name: str) -> None:
+    """Runs a command line to its exit: one clear line for every error that was foreseen."""
+    try:
+        sys.exit(command.main(prog_name=name, standalone_mode=False) or 0)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(CliExit.USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except ConductorError as error:
+        click.echo(f"{name}: {error}", err=True)
+        sys.exit(exit_code_of(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        click.echo(f"{name}: the system refused{where}: {error.strerror or error}", err=True)
+        sys.exit(CliExit.TASK_FAILED)
+
+
+def main() -> None:
+    """The entry point `conductor`."""
+    run(cli, "conductor")
+
+
+if __name__ == "__main__":
+    main()

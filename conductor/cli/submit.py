@@ -1,0 +1,189 @@
+"""`conductor submit`: one task, or many from standard input. Kept cheap: it runs thousands of times in loops."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from conductor.app import open_layout, quick_queue, ring_doorbell
+from conductor.cli.types import DURATION
+from conductor.domain.errors import BadTask, DuplicateTask, UsageError
+from conductor.domain.exits import CliExit
+from conductor.domain.home import Home
+from conductor.domain.lines import parse_description, parse_task
+from conductor.domain.task import DEFAULT_POOL, TaskSpec, check_spec
+from conductor.kit.ids import stamped_id
+from conductor.settings.source import raw_settings
+
+_TAG = re.compile(r"\s?\[(model|thinking):([^\[\]\s]+)\]")
+
+
+@click.command()
+@click.argument("description")
+@click.option("--agent", help="Who does it: `command` runs the description with /bin/sh.")
+@click.option("--model", help="The model, as the agent knows it.")
+@click.option("--thinking", help="The thinking level, as the agent knows it.")
+@click.option("--priority", type=int, help="Higher first; -999 to 999, 0 by default.")
+@click.option("--pool", help="The pool of workers it is for.")
+@click.option("--id", "task_id", help="Its id; refused when it is taken.")
+@click.option("--if-absent", is_flag=True, help="With --id or --lines: a taken id is a success.")
+@click.option("--delay", type=DURATION, help="Not before this time from now: 30s, 10m, 2h.")
+@click.option("--timeout", type=DURATION, help="How long an attempt may run; 1h by default.")
+@click.option("--stall-timeout", type=DURATION, help="How long it may say nothing.")
+@click.option("--retries", type=int, help="Further attempts after a failure; 0 by default.")
+@click.option("--workspace", type=click.Path(file_okay=False), help="Where it runs; here by default.")
+@click.option("--env", multiple=True, metavar="K=V", help="A variable for the agent; may be given again.")
+@click.option("--lines", is_flag=True, help="With `-`: standard input is task lines, id|description|model|thinking|...")
+@click.option("--wait", is_flag=True, help="Return when it has ended; exit 1 when it failed.")
+@click.pass_obj
+def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
+    """Enqueues DESCRIPTION and prints the task id; `-` reads one description a line from standard input.
+
+    `[model:NAME]` and `[thinking:LEVEL]` inside a description are taken out and used. Works without a running
+    conductord: the task is accepted and waits.
+
+    \b
+    conductor submit --agent command "make test" --retries 2 --timeout 10m
+    ls *.png | sed 's/.*/optipng "&"/' | conductor submit --agent command -
+    """
+    layout = open_layout(home_flag, os.environ)
+    home = layout.home
+    settings = raw_settings(home, os.environ)
+    specs = _specs_of(description, options, str(settings.get("agent") or ""))
+    queue = quick_queue(layout)
+    accepted = _accept(queue, specs, if_absent=options["if_absent"])
+    rung = _ring(home, specs)
+    sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
+    sys.stdout.flush()
+    _warn_of_pools(specs, settings)
+    if not rung and accepted:
+        click.echo("conductor: accepted; no conductord runs on this home, so nothing starts until one does", err=True)
+    if options["wait"]:
+        from conductor.cli.waiting import wait_for
+
+        return wait_for(layout, [spec.id for spec in specs])
+    return CliExit.WELL
+
+
+def _specs_of(description: str, options: dict[str, Any], default_agent: str) -> list[TaskSpec]:
+    if description != "-":
+        if options["lines"]:
+            raise UsageError("--lines reads task lines from standard input: use `conductor submit --lines -`")
+        return [_finished(_described(description), options, default_agent, options["task_id"] or _new_id())]
+    if options["task_id"]:
+        raise UsageError("--id names one task, and `-` reads many: put ids into task lines with --lines")
+    batch = stamped_id("b", time.time())
+    read = _read_line if options["lines"] else _described
+    specs = []
+    for number, line in enumerate(_input_lines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            spec = read(parse_description(line))
+            specs.append(_finished(spec, options, default_agent, spec.id or f"{batch}-{number}"))
+        except BadTask as error:
+            raise BadTask(f"line {number}: {error}: nothing was submitted") from None
+    return specs
+
+
+def _input_lines() -> list[str]:
+    raw = sys.stdin.buffer.read()
+    try:
+        return raw.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise BadTask(f"standard input is not UTF-8 (byte {error.start}): nothing was submitted") from None
+
+
+def _read_line(line: str) -> TaskSpec:
+    spec = parse_task(line, missing_id="to-be-given")
+    return spec if spec.id != "to-be-given" else replace(spec, id="")
+
+
+def _described(text: str) -> TaskSpec:
+    """A task from plain words, its inline tags taken out."""
+    tags = {match[1]: match[2] for match in _TAG.finditer(text)}
+    plain = _TAG.sub("", text) if tags else text
+    return TaskSpec(id="", description=plain, model=tags.get("model", ""), thinking=tags.get("thinking", ""))
+
+
+def _finished(spec: TaskSpec, options: dict[str, Any], default_agent: str, task_id: str) -> TaskSpec:
+    """`spec` with what the options say, an id, an agent and the time."""
+    now_ms = int(time.time() * 1000)
+    given = {
+        "agent": options["agent"],
+        "model": options["model"],
+        "thinking": options["thinking"],
+        "priority": options["priority"],
+        "pool": options["pool"],
+        "timeout_seconds": options["timeout"],
+        "stall_seconds": options["stall_timeout"],
+        "retries": options["retries"],
+        "workspace": os.path.abspath(options["workspace"]) if options["workspace"] else None,
+        "not_before_ms": now_ms + int(options["delay"] * 1000) if options["delay"] else None,
+    }
+    spec = replace(
+        spec, id=task_id, submitted_ms=now_ms, **{name: value for name, value in given.items() if value is not None}
+    )
+    if options["env"]:
+        spec = replace(spec, env=(*spec.env, *(_variable(text) for text in options["env"])))
+    if not spec.workspace and not options["lines"]:
+        spec = replace(spec, workspace=os.getcwd())
+    return check_spec(_with_agent(spec, default_agent))
+
+
+def _with_agent(spec: TaskSpec, default_agent: str) -> TaskSpec:
+    from conductor.agents.registry import BUILT_IN, installed_agents
+
+    agent = spec.agent or default_agent
+    if not agent:
+        raise UsageError(
+            "no agent: say --agent command to run the description as a shell command, or set `agent:` in "
+            "conductor.yaml (`conductor init` writes one)"
+        )
+    if agent not in BUILT_IN and agent not in installed_agents():
+        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_agents()))}")
+    return replace(spec, agent=agent)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--env {name}: write NAME=VALUE")
+    return name, value
+
+
+def _new_id() -> str:
+    return stamped_id("t", time.time())
+
+
+def _accept(queue: Any, specs: list[TaskSpec], *, if_absent: bool) -> int:
+    """Submits what is absent; returns how many were accepted."""
+    try:
+        if len(specs) == 1:
+            queue.submit(specs[0])
+        else:
+            queue.submit_many(specs)
+        return len(specs)
+    except DuplicateTask as error:
+        if not if_absent:
+            raise
+        absent = [spec for spec in specs if spec.id != error.task_id]
+        return _accept(queue, absent, if_absent=True) if absent else 0
+
+
+def _ring(home: Home, specs: list[TaskSpec]) -> bool:
+    if len(specs) == 1:
+        return ring_doorbell(home, tasks=1, submitted=specs[0].id)
+    return ring_doorbell(home, tasks=len(specs))
+
+
+def _warn_of_pools(specs: list[TaskSpec], settings: dict[str, Any]) -> None:
+    known = {DEFAULT_POOL, *(settings.get("pools") or {})}
+    for pool in sorted({spec.pool for spec in specs} - known):
+        click.echo(f"conductor: no pool {pool!r} in the settings yet: its tasks wait until there is one", err=True)

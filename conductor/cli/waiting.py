@@ -1,0 +1,102 @@
+"""`conductor wait`, and the follower of results.txt that others use too."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from conductor.app import open_layout, patient_queue, ring_doorbell
+from conductor.cli.types import DURATION
+from conductor.domain.errors import BadTask, DaemonNotRunning, NoSuchTask
+from conductor.domain.exits import CliExit
+from conductor.domain.lines import ResultLine, parse_result
+from conductor.domain.outcome import Status
+from conductor.domain.view import Ended
+from conductor.queue.layout import Layout
+
+_POLL_SECONDS = 0.05
+_DAEMON_CHECK_SECONDS = 5.0
+
+
+class ResultsFollower:
+    """Whole lines of results.txt as they are appended, from `position` on."""
+
+    def __init__(self, path: str, position: int | None = None) -> None:
+        self._path = path
+        self._position = self._size() if position is None else position
+
+    def fresh(self) -> list[ResultLine]:
+        """Lines that came since the last call; a line that can't be read is passed over."""
+        if self._size() <= self._position:
+            return []
+        with open(self._path, "rb") as file:
+            file.seek(self._position)
+            arrived = file.read()
+        whole = arrived[: arrived.rfind(b"\n") + 1]
+        self._position += len(whole)
+        found = []
+        for line in whole.decode("utf-8", "replace").split("\n")[:-1]:
+            try:
+                found.append(parse_result(line))
+            except BadTask:
+                continue
+        return found
+
+    def _size(self) -> int:
+        try:
+            return os.stat(self._path).st_size
+        except FileNotFoundError:
+            return 0
+
+
+def wait_for(layout: Layout, task_ids: list[str], timeout_seconds: float | None = None) -> int:
+    """Blocks until every task has ended. Raises NoSuchTask, and DaemonNotRunning when nothing would ever end them."""
+    follower = ResultsFollower(layout.home.results)
+    statuses = _already_ended(layout, task_ids)
+    open_ids = set(task_ids) - statuses.keys()
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    next_check = 0.0
+    while open_ids:
+        for line in follower.fresh():
+            if line.task_id in open_ids and line.status is not Status.RETRY:
+                statuses[line.task_id] = line.status
+                open_ids.discard(line.task_id)
+        if not open_ids:
+            break
+        if time.monotonic() >= next_check:
+            if not ring_doorbell(layout.home):
+                raise DaemonNotRunning(
+                    f"{len(open_ids)} tasks have not ended and no conductord runs on {layout.home.path}"
+                )
+            next_check = time.monotonic() + _DAEMON_CHECK_SECONDS
+        if deadline is not None and time.monotonic() >= deadline:
+            click.echo(f"conductor: {len(open_ids)} tasks have not ended yet", err=True)
+            return CliExit.TASK_FAILED
+        time.sleep(_POLL_SECONDS)
+    for task_id in task_ids:
+        if statuses[task_id] is not Status.SUCCESS:
+            click.echo(f"conductor: {task_id} {statuses[task_id].value}", err=True)
+    return CliExit.WELL if all(status is Status.SUCCESS for status in statuses.values()) else CliExit.TASK_FAILED
+
+
+def _already_ended(layout: Layout, task_ids: list[str]) -> dict[str, Status]:
+    queue = patient_queue(layout)
+    found = {}
+    for task_id in task_ids:
+        view = queue.find(task_id)
+        if view is None:
+            raise NoSuchTask(task_id)
+        if isinstance(view, Ended):
+            found[task_id] = view.status
+    return found
+
+
+@click.command()
+@click.argument("task_ids", nargs=-1, required=True)
+@click.option("--timeout", type=DURATION, help="Give up waiting after this; exit 1.")
+@click.pass_obj
+def wait(home_flag: str | None, task_ids: tuple[str, ...], timeout: float | None) -> int:
+    """Returns when every task has ended: 0 when all ended well, 1 when one failed."""
+    return wait_for(open_layout(home_flag, os.environ), list(dict.fromkeys(task_ids)), timeout)

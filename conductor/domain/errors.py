@@ -1,0 +1,63 @@
+"""Every error that conductor raises on purpose.
+
+ConductorError
+├── UsageError            what the caller asked for makes no sense (exit code 2)
+│   └── BadTask           a task or task line that can't be accepted
+│       └── DuplicateTask   the id is taken
+├── NoSuchTask            (exit code 3)
+├── DaemonNotRunning      (exit code 4)
+├── HomeRefused           the home can't be trusted or read (exit code 78)
+├── SettingsInvalid       conductor.yaml or the environment is wrong (exit code 78)
+├── LockTimeout           somebody held the queue lock for longer than anyone should
+└── Fenced                another attempt owns the task: this one's result is not recorded
+"""
+
+from __future__ import annotations
+
+
+class ConductorError(Exception):
+    """The root: its text is meant for a person and names the deed, the object and the next step."""
+
+
+class UsageError(ConductorError):
+    """What was asked for makes no sense."""
+
+
+class BadTask(UsageError):
+    """A task or task line that can't be accepted."""
+
+
+class DuplicateTask(BadTask):
+    """The id is taken: an id stays taken until its task is cleaned."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"task id {task_id!r} is taken: choose another, or --if-absent to accept that it exists")
+        self.task_id = task_id
+
+
+class NoSuchTask(ConductorError):
+    """No task with that id was ever accepted here."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"no task {task_id!r} here: `conductor list --all` shows what there is")
+        self.task_id = task_id
+
+
+class DaemonNotRunning(ConductorError):
+    """The deed needs a running conductord."""
+
+
+class HomeRefused(ConductorError):
+    """The home directory can't be trusted, or was written by a newer version."""
+
+
+class SettingsInvalid(ConductorError):
+    """conductor.yaml or a variable is wrong."""
+
+
+class LockTimeout(ConductorError):
+    """The queue lock was held by somebody for longer than anyone should."""
+
+
+class Fenced(ConductorError):
+    """Another attempt owns the task now, so the result of this one is not recorded."""

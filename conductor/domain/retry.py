@@ -1,0 +1,65 @@
+"""What happens to a task after an attempt: decided here as a value, carried out by the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conductor.domain.outcome import FINAL_STATUS, Outcome, Status
+from conductor.domain.task import Tries
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how soon. Waits are seconds."""
+
+    retries: int = 0
+    """Further attempts after a failure, where the task does not say."""
+    max_lost: int = 3
+    """Attempts that worker or machine may lose, in all."""
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+
+
+class NextState(StrEnum):
+    """DEAD: ended without success, kept for `conductor retry`."""
+
+    ENDED = "ended"
+    WAITING = "waiting"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`due_ms` is when a WAITING task may run again, 0: at once; `tries` is what it carries on with."""
+
+    state: NextState
+    status: Status
+    tries: Tries
+    due_ms: int = 0
+
+
+def after_attempt(
+    outcome: Outcome, tries: Tries, retries: int, policy: RetryPolicy, now_ms: int, chance: float
+) -> Verdict:
+    """What follows on an attempt that ended with `outcome`. `chance` in [0, 1) makes the jitter.
+
+    A failure is retried `retries` times. A lost attempt is retried in any case, `max_lost` attempts in all, the first
+    at once.
+    """
+    if outcome is Outcome.SUCCESS:
+        return Verdict(NextState.ENDED, Status.SUCCESS, tries)
+    if outcome is Outcome.LOST:
+        tries = tries.lose()
+        if tries.lost < policy.max_lost:
+            wait_ms = 0 if tries.lost == 1 else backoff_ms(tries.lost - 1, policy, chance)
+            return Verdict(NextState.WAITING, Status.RETRY, tries, now_ms + wait_ms if wait_ms else 0)
+    elif outcome not in (Outcome.BUDGET, Outcome.CANCELLED) and tries.failures <= retries:
+        return Verdict(NextState.WAITING, Status.RETRY, tries, now_ms + backoff_ms(tries.failures, policy, chance))
+    return Verdict(NextState.DEAD, FINAL_STATUS[outcome], tries)
+
+
+def backoff_ms(nth: int, policy: RetryPolicy, chance: float) -> int:
+    """The wait before the retry after the `nth` failure: doubling, capped, with up to a quarter on top."""
+    wait = min(policy.first_wait * 2.0 ** min(nth - 1, 30), policy.longest_wait)
+    return round(wait * (1 + chance / 4) * 1000)

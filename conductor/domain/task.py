@@ -1,0 +1,127 @@
+"""A task as it was asked for, and how often it was tried."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from conductor.domain.errors import BadTask
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+GENERATED_ID = re.compile(r"[tb]-\d{8}-\d{6}-[a-z2-7]{8}(-\d+)?")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_DESCRIPTION_BYTES = 1_048_576
+MAX_PRIORITY = 999
+DEFAULT_POOL = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One unit of work for one agent. None means: as the settings say when it runs."""
+
+    id: str
+    description: str
+    model: str = ""
+    thinking: str = ""
+    agent: str = ""
+    pool: str = DEFAULT_POOL
+    priority: int = 0
+    timeout_seconds: float | None = None
+    stall_seconds: float | None = None
+    retries: int | None = None
+    workspace: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+    not_before_ms: int = 0
+    submitted_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Counters of one task. `started` only grows and numbers the attempts; a refunded or lost one is no failure."""
+
+    started: int = 0
+    refunded: int = 0
+    lost: int = 0
+
+    @property
+    def failures(self) -> int:
+        """Attempts that ended badly by themselves, the present one included."""
+        return self.started - self.refunded - self.lost
+
+    def next_attempt(self) -> Tries:
+        return replace(self, started=self.started + 1)
+
+    def refund(self) -> Tries:
+        return replace(self, refunded=self.refunded + 1)
+
+    def lose(self) -> Tries:
+        return replace(self, lost=self.lost + 1)
+
+    def forgiven(self) -> Tries:
+        """After `conductor retry`: every count starts anew, only the attempt numbers go on."""
+        return Tries(started=self.started, refunded=self.started, lost=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that one worker owns: (spec.id, tries.started) is the key of all that this attempt leaves behind."""
+
+    spec: TaskSpec
+    tries: Tries
+    worker_id: str
+    directory: str
+    """Absolute path of the attempt's own folder, tasks/<id>/<attempt>."""
+
+    @property
+    def attempt(self) -> int:
+        return self.tries.started
+
+
+def check_spec(spec: TaskSpec) -> TaskSpec:
+    """`spec` itself when it can be accepted; raises BadTask with the first fault."""
+    if not ID_PATTERN.fullmatch(spec.id):
+        raise BadTask(f"task id {spec.id[:80]!r} does not match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
+    if not ID_PATTERN.fullmatch(spec.pool):
+        raise BadTask(f"pool {spec.pool[:80]!r} does not match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
+    if not spec.description.strip():
+        raise BadTask("the description is empty")
+    if len(spec.description.encode("utf-8", "surrogatepass")) > MAX_DESCRIPTION_BYTES:
+        raise BadTask(f"the description is longer than {MAX_DESCRIPTION_BYTES} bytes")
+    if not -MAX_PRIORITY <= spec.priority <= MAX_PRIORITY:
+        raise BadTask(f"priority {spec.priority} is not between -{MAX_PRIORITY} and {MAX_PRIORITY}")
+    _check_text("description", spec.description)
+    for name in ("model", "thinking", "agent", "workspace"):
+        _check_text(name, getattr(spec, name))
+    _check_numbers(spec)
+    _check_env(spec.env)
+    if spec.workspace and not spec.workspace.startswith("/"):
+        raise BadTask(f"workspace {spec.workspace!r} is not an absolute path")
+    return spec
+
+
+def _check_text(name: str, text: str) -> None:
+    if "\0" in text:
+        raise BadTask(f"the {name} holds a NUL byte")
+    if not text.isascii():
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadTask(f"the {name} is not valid UTF-8") from None
+
+
+def _check_numbers(spec: TaskSpec) -> None:
+    for name in ("timeout_seconds", "stall_seconds"):
+        seconds = getattr(spec, name)
+        if seconds is not None and not 0 < seconds < 1e9:
+            raise BadTask(f"{name.removesuffix('_seconds')} must be longer than nothing")
+    if spec.retries is not None and not 0 <= spec.retries <= 1000:
+        raise BadTask(f"retries {spec.retries} is not between 0 and 1000")
+    if spec.not_before_ms < 0 or spec.submitted_ms < 0 or max(spec.not_before_ms, spec.submitted_ms) >= 1 << 44:
+        raise BadTask("a time is outside the years 1970 to 2527")
+
+
+def _check_env(env: tuple[tuple[str, str], ...]) -> None:
+    for name, value in env:
+        if not ENV_NAME.fullmatch(name):
+            raise BadTask(f"environment variable name {name!r} is not a name")
+        _check_text(f"value of {name}", value)

@@ -1,0 +1,1 @@
+"""Small tools over the operating system, standard library only. None of them knows what a task is."""

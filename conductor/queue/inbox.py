@@ -1,0 +1,185 @@
+"""inbox/: files of task lines that anyone moved in, and the batches of `submit`, unpacked a bit at a time.
+
+<anything>             a stranger's file: taken in by renaming it to <batch>.raw
+<batch>.raw            its lines are being checked; becomes <batch>.batch, whose every line is whole and has an id
+<batch>.batch          accepted, nothing unpacked yet
+<batch>@<n>.batch      the first n lines lie in ready/ or waiting/ for certain; the next few may
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from conductor.domain.errors import BadTask
+from conductor.domain.lines import format_task, parse_task, seal, unseal
+from conductor.domain.task import TaskSpec
+from conductor.kit.durable import read_bytes, sync_directory, write_synced
+
+LARGEST_FILE = 256 * 1_048_576
+_BATCH = re.compile(r"(b-[0-9a-z-]+?)(?:@(\d+))?\.batch")
+_RAW = re.compile(r"(b-[0-9a-z-]+)\.raw")
+_QUIET_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One accepted batch file; `done` lines of it are unpacked, `touched` once unpacking began."""
+
+    name: str
+    path: str
+    done: int = 0
+    touched: bool = False
+
+    def path_after(self, done: int) -> str:
+        return f"{os.path.dirname(self.path)}/{self.name}@{done}.batch"
+
+
+def batch_text(specs: list[TaskSpec]) -> bytes:
+    return "".join(seal(format_task(spec)) for spec in specs).encode()
+
+
+class Inbox:
+    """Reads and takes in; placing what is unpacked is the queue's."""
+
+    def __init__(self, root: str, tmp: str, corrupt: Callable[[str, str], None], now: Callable[[], float]) -> None:
+        self._root = root
+        self._tmp = tmp
+        self._corrupt = corrupt
+        self._now = now
+
+    def batches(self) -> list[Batch]:
+        """Accepted batches, oldest first by name."""
+        found = []
+        for name in sorted(os.listdir(self._root)):
+            match = _BATCH.fullmatch(name)
+            if match:
+                found.append(Batch(match[1], f"{self._root}/{name}", int(match[2] or 0), match[2] is not None))
+        return found
+
+    def lines(self, batch: Batch) -> Iterator[TaskSpec | BadTask]:
+        """What is not unpacked yet, line by line."""
+        for line in read_bytes(batch.path).split(b"\n")[batch.done : -1]:
+            try:
+                yield parse_task(unseal(line.decode() + "\n"))
+            except (BadTask, UnicodeDecodeError) as error:
+                yield BadTask(f"{batch.name}: {error}")
+
+    def take_in(
+        self, new_batch_name: Callable[[], str], default_agent: str, reserve: Callable[[str], bool]
+    ) -> list[str]:
+        """Turns strangers' files into batches; returns the reasons of what was refused.
+
+        `reserve` takes an id that a line names, or says no because it is taken.
+        """
+        refused: list[str] = []
+        for name in sorted(os.listdir(self._root)):
+            path = f"{self._root}/{name}"
+            if name.startswith(".") or _BATCH.fullmatch(name):
+                continue
+            if not _RAW.fullmatch(name):
+                fault = _fault_of(path)
+                if fault:
+                    self._corrupt(path, fault)
+                    refused.append(fault)
+                    continue
+                if self._still_written(path):
+                    continue
+                raw = f"{self._root}/{new_batch_name()}.raw"
+                os.rename(path, raw)
+                sync_directory(self._root)
+                path = raw
+            refused.extend(self._accept(path, default_agent, reserve))
+        return refused
+
+    def _accept(self, raw: str, default_agent: str, reserve: Callable[[str], bool]) -> list[str]:
+        """Checks the lines of `raw` into a batch of the same name. Killed anywhere, doing it again changes nothing."""
+        name = os.path.basename(raw).removesuffix(".raw")
+        batch = f"{self._root}/{name}.batch"
+        if not os.path.exists(batch):
+            good, bad = self._sort_lines(read_bytes(raw), name, default_agent, reserve)
+            if bad:
+                self._refuse_lines(name, bad)
+            if good:
+                temporary = f"{self._tmp}/{name}.batch"
+                write_synced(temporary, batch_text(good))
+                os.rename(temporary, batch)
+                sync_directory(self._root)
+            reasons = [reason for _, reason in bad]
+        else:
+            reasons = []
+        os.unlink(raw)
+        sync_directory(self._root)
+        return reasons
+
+    def _sort_lines(
+        self, content: bytes, name: str, default_agent: str, reserve: Callable[[str], bool]
+    ) -> tuple[list[TaskSpec], list[tuple[bytes, str]]]:
+        good: list[TaskSpec] = []
+        bad: list[tuple[bytes, str]] = []
+        seen: set[str] = set()
+        for number, line in enumerate(content.split(b"\n"), start=1):
+            line = line.removesuffix(b"\r")
+            if not line.strip() or line.lstrip().startswith(b"#"):
+                continue
+            try:
+                spec = self._read_line(line, f"{name}-{number}", default_agent)
+                if spec.id in seen or (spec.id != f"{name}-{number}" and not reserve(spec.id)):
+                    raise BadTask(f"task id {spec.id!r} is taken")
+            except (BadTask, UnicodeDecodeError) as error:
+                bad.append((line, f"line {number}: {error}"))
+                continue
+            seen.add(spec.id)
+            good.append(spec)
+        return good, bad
+
+    def _read_line(self, line: bytes, derived_id: str, default_agent: str) -> TaskSpec:
+        spec = parse_task(line.decode("utf-8"), missing_id=derived_id)
+        if not spec.agent and not default_agent:
+            raise BadTask("the line names no agent and no default is configured: add |agent=command or set `agent:`")
+        return replace(
+            spec, agent=spec.agent or default_agent, submitted_ms=spec.submitted_ms or int(self._now() * 1000)
+        )
+
+    def _refuse_lines(self, name: str, bad: list[tuple[bytes, str]]) -> None:
+        lines = f"{self._tmp}/{name}.lines"
+        write_synced(lines, b"\n".join(line for line, _ in bad) + b"\n")
+        self._corrupt(lines, "\n".join(reason for _, reason in bad))
+
+    def _still_written(self, path: str) -> bool:
+        """Whether a process has the file open for writing: a read lease is granted only when none has."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            return False
+        except BlockingIOError:
+            return True
+        except OSError:  # another user's file, or a file system without leases: trust its clock
+            return self._now() - os.fstat(descriptor).st_mtime < _QUIET_SECONDS
+        finally:
+            os.close(descriptor)
+
+
+def _fault_of(path: str) -> str:
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode):
+        return f"inbox/{os.path.basename(path)} is not a regular file"
+    if found.st_size > LARGEST_FILE:
+        return f"inbox/{os.path.basename(path)} is larger than {LARGEST_FILE} bytes"
+    return ""
+
+
+def move_aside(path: str, corrupt: str, reason: str, stamp: str) -> str:
+    """Moves what can't be read into corrupt/ with `<name>.reason` beside it, and returns its new path."""
+    target = f"{corrupt}/{stamp}.{os.path.basename(path)[:150]}"
+    with suppress(FileNotFoundError):
+        write_synced(f"{target}.reason", reason.encode("utf-8", "backslashreplace") + b"\n")
+        os.rename(path, target)
+        sync_directory(corrupt)
+    return target

@@ -1,0 +1,155 @@
+"""Where a task is, and what there is: reads names first and contents only of what is shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from conductor.domain.errors import BadTask
+from conductor.domain.outcome import Status
+from conductor.domain.task import TaskSpec, Tries
+from conductor.domain.view import Counts, Ended, Queued, Running, TaskView, Waiting
+from conductor.queue.files import QueueFiles
+from conductor.queue.inbox import Batch, Inbox
+from conductor.queue.names import Entry, parse_dead
+from conductor.queue.records import read_record
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One task's file; `batch` and `spec` are set when it is still a line of an inbox batch."""
+
+    path: str
+    entry: Entry
+    is_dead: bool = False
+    batch: str = ""
+    spec: TaskSpec | None = None
+
+
+def inbox_of(files: QueueFiles) -> Inbox:
+    return Inbox(files.layout.inbox, files.layout.tmp, files.refuse, files.clock)
+
+
+def locate(files: QueueFiles, task_id: str) -> Found | None:
+    """The file that is the task, in whatever state it is; None when it has ended or never was.
+
+    Looks twice: a task that moves on between two folders while they are read must not look gone.
+    """
+    return _locate_once(files, task_id) or _locate_once(files, task_id)
+
+
+def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
+    layout = files.layout
+    for batch, spec in _batched(files):
+        if spec.id == task_id:
+            return Found(batch.path, Entry(task_id, Tries()), batch=batch.name, spec=spec)
+    suffix = "~" + task_id
+    for shelf in (files.ready, files.waiting):
+        for path, entry in shelf.walk():
+            if path.endswith(suffix):
+                return Found(path, entry)
+    for folder in (layout.claimed, layout.finishing):
+        for name, entry in files.owned_entries(folder):
+            if entry.task_id == task_id:
+                return Found(f"{folder}/{name}", entry)
+    for name in os.listdir(layout.dead):
+        dead = parse_dead(name)
+        if dead is not None and dead.task_id == task_id:
+            return Found(f"{layout.dead}/{name}", dead, is_dead=True)
+    return None
+
+
+def find(files: QueueFiles, task_id: str) -> TaskView | None:
+    found = locate(files, task_id)
+    if found is not None and not found.is_dead:
+        view = _view(files, found)
+        if view is not None:
+            return view
+    return ended(files, task_id, can_retry=found is not None)
+
+
+def _view(files: QueueFiles, found: Found) -> TaskView | None:
+    if found.spec is not None:
+        return Queued(found.spec, Tries(), in_batch=found.batch)
+    try:
+        spec, changed = files.read_task(found.path), os.stat(found.path).st_ctime
+    except (OSError, BadTask):
+        return None
+    if found.entry.owner:
+        recording = found.path.startswith(files.layout.finishing)
+        return Running(spec, found.entry.tries, found.entry.owner, changed, recording)
+    if found.path.startswith(files.layout.waiting):
+        return Waiting(spec, found.entry.tries, found.entry.order)
+    return Queued(spec, found.entry.tries)
+
+
+def ended(files: QueueFiles, task_id: str, *, can_retry: bool) -> Ended | None:
+    last = files.last_attempt(task_id)
+    record = read_record(files.home.attempt(task_id, last)) if last else None
+    return Ended(task_id, Status(record["status"]), record, can_retry) if record else None
+
+
+def tasks(files: QueueFiles) -> Iterator[TaskView]:
+    layout = files.layout
+    owned = [
+        Found(f"{folder}/{name}", entry)
+        for folder in (layout.claimed, layout.finishing)
+        for name, entry in files.owned_entries(folder)
+    ]
+    shelved = (Found(path, entry) for shelf in (files.ready, files.waiting) for path, entry in shelf.walk())
+    batched = (
+        Found(batch.path, Entry(spec.id, Tries()), batch=batch.name, spec=spec) for batch, spec in _batched(files)
+    )
+    for source in (owned, shelved, batched):
+        for found in source:
+            view = _view(files, found)
+            if view is not None:
+                yield view
+    for name in sorted(os.listdir(layout.dead)):
+        dead = parse_dead(name)
+        view = ended(files, dead.task_id, can_retry=True) if dead else None
+        if view is not None:
+            yield view
+
+
+def counts(files: QueueFiles) -> Counts:
+    layout = files.layout
+    inbox = inbox_of(files)
+    return Counts(
+        batched=sum(max(0, _line_count(batch) - batch.done) for batch in inbox.batches()),
+        ready=_leaves(layout.ready, 4),
+        waiting=_leaves(layout.waiting, 2),
+        running=len(os.listdir(layout.claimed)) + len(os.listdir(layout.finishing)),
+        dead=len(os.listdir(layout.dead)),
+        corrupt=sum(not name.endswith(".reason") for name in os.listdir(layout.corrupt)),
+    )
+
+
+def _batched(files: QueueFiles) -> Iterator[tuple[Batch, TaskSpec]]:
+    inbox = inbox_of(files)
+    for batch in inbox.batches():
+        try:
+            for line in inbox.lines(batch):
+                if isinstance(line, TaskSpec):
+                    yield batch, line
+        except FileNotFoundError:
+            continue  # unpacked meanwhile: its tasks are found in ready/
+
+
+def _line_count(batch: Batch) -> int:
+    try:
+        with open(batch.path, "rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+    except FileNotFoundError:
+        return 0
+
+
+def _leaves(folder: str, depth: int) -> int:
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    if depth == 0:
+        return len(names)
+    return sum(_leaves(f"{folder}/{name}", depth - 1) for name in names)

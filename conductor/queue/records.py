@@ -1,0 +1,75 @@
+"""result.json: what is known of one attempt, made durable before anything else is told about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from conductor.domain.lines import ResultLine, format_result, format_timestamp
+from conductor.domain.outcome import TaskResult
+from conductor.domain.retry import NextState, Verdict
+from conductor.domain.task import Claim
+from conductor.kit.durable import read_bytes, sync_directory, write_synced
+from conductor.queue.names import counters, parse_counters
+
+RECORD_VERSION = 1
+_LARGEST_RECORD = 4_194_304
+
+
+def make_record(claim: Claim, result: TaskResult, verdict: Verdict, results_size: int) -> dict[str, Any]:
+    """The record of an attempt as JSON-able values. Times are RFC 3339 and seconds, memory is bytes."""
+    spec = claim.spec
+    timestamp = format_timestamp(result.ended)
+    line = format_result(ResultLine(spec.id, claim.worker_id, verdict.status, timestamp, result.preview))
+    return {
+        "version": RECORD_VERSION,
+        "task": spec.id,
+        "attempt": claim.attempt,
+        "worker": claim.worker_id,
+        "status": verdict.status.value,
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "started": format_timestamp(result.started),
+        "ended": timestamp,
+        "seconds": round(result.ended - result.started, 3),
+        "exit_code": result.exit_code,
+        "signal": result.signal,
+        "cpu_seconds": round(result.cpu_seconds, 3),
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "output_bytes": result.output_bytes,
+        "agent": spec.agent,
+        "model": spec.model,
+        "thinking": spec.thinking,
+        "pool": spec.pool,
+        "next": {"state": verdict.state.value, "due_ms": verdict.due_ms, "tries": counters(verdict.tries)},
+        "line": line,
+        "results_size": results_size,
+    }
+
+
+def write_record(directory: str, tasks_root: str, record: dict[str, Any]) -> None:
+    """Makes the record durable: its bytes, its name, and each folder's name up to tasks/."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    write_synced(f"{directory}/result.json", json.dumps(record, indent=1).encode() + b"\n")
+    folder = directory
+    while len(folder) >= len(tasks_root):
+        sync_directory(folder)
+        folder = folder.rpartition("/")[0]
+
+
+def read_record(directory: str) -> dict[str, Any] | None:
+    """The record in an attempt's folder, or None where there is none or a torn one."""
+    try:
+        record = json.loads(read_bytes(f"{directory}/result.json", _LARGEST_RECORD))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "next" in record and "line" in record else None
+
+
+def next_of(record: dict[str, Any]) -> tuple[NextState, int, str]:
+    """(state, due time in ms, counters) that the record decided for the task."""
+    following = record["next"]
+    if parse_counters(following["tries"]) is None:
+        raise ValueError(f"counters {following['tries']!r}")
+    return NextState(following["state"]), int(following["due_ms"]), following["tries"]

@@ -1,0 +1,185 @@
+"""ready/ and waiting/: trees in which the first entry is found by listing a few small folders, never by sorting all.
+
+    ready/<pool>/<1000 - priority>/<sequence / 65536>/<sequence / 256>/<sequence>~...
+    waiting/<due seconds / 4096>/<due seconds / 16 % 256>-<overflow>/<due ms>~...
+
+Callers hold the queue lock. No folder of ready/ holds more than 256 entries until a pool has 16 million waiting.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from conductor.domain.task import Tries
+from conductor.kit.durable import sync_directory
+from conductor.queue.names import Entry, ordered_name, parse_ordered
+
+_FIRST_SEQUENCE = 1 << 32  # room below it, for what is put back at the head
+_FANOUT = 256
+
+
+class Shelved(NamedTuple):
+    """One entry of a shelf and where it lies."""
+
+    path: str
+    name: str
+
+
+class ReadyShelf:
+    """Tasks that may run now: by pool, higher priority first, then arrival."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def first(self, pool: str) -> Shelved | None:
+        """The entry to claim next."""
+        return _first(f"{self._root}/{pool}", 3)
+
+    def taken(self, entry: Shelved) -> None:
+        """Removes the folders that taking `entry` has emptied."""
+        self._prune(entry.path)
+
+    def _prune(self, folder: str) -> bool:
+        """Removes `folder` and those above it while they are empty; tells whether any went."""
+        pruned = False
+        with suppress(OSError):
+            while folder.count("/") > self._root.count("/") + 1:
+                os.rmdir(folder)
+                pruned, folder = True, folder.rpartition("/")[0]
+        return pruned
+
+    def place(self, pool: str, priority: int, task_id: str, tries: Tries, *, at_head: bool = False) -> str:
+        """The path for a new last (or first) entry of its pool and priority, its folders made."""
+        shelf = f"{self._root}/{pool}/{1000 - priority:04d}"
+        sequence = self._edge(shelf, at_head)
+        folder = f"{shelf}/{sequence >> 16:08x}/{sequence >> 8 & 0xFF:02x}"
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return f"{folder}/{ordered_name(sequence, tries, task_id)}"
+
+    def _edge(self, shelf: str, at_head: bool) -> int:
+        """The sequence before the first entry or after the last."""
+        pick, path = (min, shelf) if at_head else (max, shelf)
+        for _ in range(3):
+            names = _names(path)
+            if not names:
+                break
+            path = f"{path}/{pick(names)}"
+        entry = parse_ordered(path.rpartition("/")[2])
+        if entry is not None:
+            return entry.order - 1 if at_head else entry.order + 1
+        if path != shelf and self._prune(path):
+            return self._edge(shelf, at_head)
+        return _FIRST_SEQUENCE
+
+    def sync(self, path: str) -> None:
+        """Makes the name at `path` durable, with every folder above it up to ready/."""
+        _sync_up(os.path.dirname(path), self._root)
+
+    def pools(self) -> list[str]:
+        return sorted(_names(self._root))
+
+    def walk(self, pool: str | None = None) -> Iterator[tuple[str, Entry]]:
+        """(path, entry) of all, in claim order by pool. A snapshot without the lock: entries may be gone by then."""
+        for name in [pool] if pool else self.pools():
+            yield from _walk(f"{self._root}/{name}", 4)
+
+
+class WaitingShelf:
+    """Tasks that may run at a later time."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def place(self, due_ms: int, task_id: str, tries: Tries) -> str:
+        seconds = due_ms // 1000
+        top, window = f"{self._root}/{seconds >> 12:07x}", f"{seconds >> 4 & 0xFF:02x}"
+        overflow = max((int(name[3:], 16) for name in _names(top) if name.startswith(window + "-")), default=0)
+        if len(_names(f"{top}/{window}-{overflow:04x}")) >= _FANOUT:
+            overflow += 1
+        folder = f"{top}/{window}-{overflow:04x}"
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return f"{folder}/{ordered_name(due_ms, tries, task_id)}"
+
+    def due(self, now_ms: int, at_most: int) -> list[str]:
+        """Paths of entries that are due, at most so many."""
+        found: list[str] = []
+        for folder, starts_ms in self._windows():
+            if starts_ms > now_ms or len(found) >= at_most:
+                break
+            names = sorted(_names(folder))
+            if not names:
+                self.taken(folder)
+            found.extend(f"{folder}/{name}" for name in names if _order(name) <= now_ms)
+        return found[:at_most]
+
+    def next_due_ms(self) -> int:
+        """When the earliest entry is due; 0 when there is none."""
+        earliest, window = 0, -1
+        for folder, starts_ms in self._windows():
+            if earliest and starts_ms > window:
+                break
+            orders = [_order(name) for name in _names(folder)]
+            if orders:
+                earliest, window = min([earliest, *orders] if earliest else orders), starts_ms
+        return earliest
+
+    def _windows(self) -> Iterator[tuple[str, int]]:
+        for top in sorted(_names(self._root)):
+            for leaf in sorted(_names(f"{self._root}/{top}")):
+                yield f"{self._root}/{top}/{leaf}", ((int(top, 16) << 12) + (int(leaf[:2], 16) << 4)) * 1000
+
+    def taken(self, folder: str) -> None:
+        with suppress(OSError):
+            os.rmdir(folder)
+            os.rmdir(os.path.dirname(folder))
+
+    def sync(self, path: str) -> None:
+        """Makes the name at `path` durable, with every folder above it up to waiting/."""
+        _sync_up(os.path.dirname(path), self._root)
+
+    def walk(self) -> Iterator[tuple[str, Entry]]:
+        yield from _walk(self._root, 3)
+
+
+def _first(folder: str, depth: int) -> Shelved | None:
+    """The least entry `depth` folders down. Empty folders, which a crash can leave, are passed over."""
+    names = _names(folder)
+    if depth == 0:
+        return Shelved(folder, min(names)) if names else None
+    while names:
+        least = min(names)
+        found = _first(f"{folder}/{least}", depth - 1)
+        if found is not None:
+            return found
+        names.remove(least)
+    return None
+
+
+def _walk(path: str, depth: int) -> Iterator[tuple[str, Entry]]:
+    for name in sorted(_names(path)):
+        if depth > 1:
+            yield from _walk(f"{path}/{name}", depth - 1)
+        elif entry := parse_ordered(name):
+            yield f"{path}/{name}", entry
+
+
+def _sync_up(folder: str, root: str) -> None:
+    while len(folder) >= len(root):
+        with suppress(FileNotFoundError):  # claimed meanwhile and the emptied folder removed
+            sync_directory(folder)
+        folder = folder.rpartition("/")[0]
+
+
+def _order(name: str) -> int:
+    entry = parse_ordered(name)
+    return entry.order if entry else 0
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

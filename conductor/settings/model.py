@@ -1,0 +1,113 @@
+"""What settings must be: checked in one go, every fault named with the values that are allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from conductor.domain.durations import parse_duration
+from conductor.domain.errors import SettingsInvalid, UsageError
+from conductor.domain.home import Home
+from conductor.domain.task import DEFAULT_POOL, ID_PATTERN
+from conductor.settings.source import raw_settings
+
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _bytes(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", value.strip().lower())
+        if not match:
+            raise ValueError("write a size as 500k, 10MiB or 1g")
+        return int(match[1]) * _SIZES[match[2]]
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PoolSettings(_Strict):
+    workers: int = Field(3, ge=0, le=1000, description="how many workers the pool keeps alive")
+    preload: tuple[str, ...] = Field((), description="modules that the pool's nursery imports before it forks")
+
+
+class RestartSettings(_Strict):
+    budget: int = Field(5, ge=1, le=1000, description="starts in a row that may fail before a slot is given up")
+    first_delay: Seconds = 1.0
+    longest_delay: Seconds = 60.0
+    start_timeout: Seconds = 30.0
+
+
+class RetrySettings(_Strict):
+    max_lost: int = Field(3, ge=1, le=100, description="attempts that worker or machine may lose, in all")
+    first_wait: Seconds = 1.0
+    longest_wait: Seconds = 60.0
+
+
+class Settings(_Strict):
+    """conductor.yaml. Times are seconds or `10m`, sizes bytes or `10MiB`."""
+
+    agent: str = Field("", description="the agent of tasks that name none; empty: they must name one")
+    workers: int = Field(3, ge=0, le=1000, description="workers of the pool `default`")
+    pools: dict[str, PoolSettings] = Field({}, description="further pools by name")
+    poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
+    max_idle_time: Seconds = Field(300.0, description="an idle worker is replaced after this")
+    timeout: Seconds = Field(3600.0, description="how long an attempt may run")
+    stall_timeout: Seconds | None = Field(None, description="how long an agent may say nothing")
+    retries: int = Field(0, ge=0, le=1000, description="further attempts after a failure")
+    retry: RetrySettings = RetrySettings()
+    restart: RestartSettings = RestartSettings()
+    stop_timeout: Seconds = Field(60.0, description="how long running tasks may go on after SIGTERM")
+    grace: Seconds = Field(10.0, description="between SIGTERM and SIGKILL for an agent")
+    log_cap: Bytes = Field(10 * (1 << 20), description="size of agent.log; head and tail are kept")
+    environment: tuple[str, ...] = Field((), description="variables that agents inherit, `NAME` or `PREFIX*`")
+    openclaw_bin: str = ""
+    discord_channel: str = ""
+
+    def all_pools(self) -> dict[str, PoolSettings]:
+        return {DEFAULT_POOL: PoolSettings(workers=self.workers), **self.pools}
+
+
+def load_settings(home: Home, environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
+    """Defaults, conductor.yaml, variables, flags: later ones win. Raises SettingsInvalid with every fault."""
+    given = {
+        **raw_settings(home, environment),
+        **{name: value for name, value in (flags or {}).items() if value is not None},
+    }
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_fault(dict(fault))}" for fault in error.errors())
+        raise SettingsInvalid(
+            f"settings of {home.path} are wrong ({home.settings_file} and variables):\n{faults}"
+        ) from None
+    for pool in settings.pools:
+        if not ID_PATTERN.fullmatch(pool):
+            raise SettingsInvalid(f"pool name {pool!r} does not match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
+    return settings
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(fault["loc"][-1]), Settings.model_fields, n=1)
+        return f"{where}: unknown" + (f", did you mean {near[0]}?" if near else "")
+    return f"{where}: {fault['msg']}, not {fault['input']!r}"

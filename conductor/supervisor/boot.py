@@ -1,0 +1,209 @@
+"""Bringing the daemon up and down: one per home, its log, its parts put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from filelock import FileLock, Timeout
+
+from conductor import __version__
+from conductor.domain.errors import ConductorError
+from conductor.domain.home import Home
+from conductor.domain.lines import format_timestamp
+from conductor.domain.masking import Masker, secret_values
+from conductor.domain.view import Counts
+from conductor.domain.worker_id import OWNER_VARIABLE
+from conductor.kit.durable import read_bytes, replace_file
+from conductor.kit.process import become_subreaper
+from conductor.kit.sdnotify import SystemdNotifier
+from conductor.kit.signals import SignalPipe
+from conductor.ports import Log, TaskQueue
+from conductor.settings.model import Settings, load_settings
+from conductor.supervisor.control import ControlServer
+from conductor.supervisor.daemon import WATCHED_SIGNALS, Daemon
+from conductor.supervisor.events import EventLog
+from conductor.supervisor.fleet import Fleet
+from conductor.supervisor.inbox_watch import InboxWatch
+from conductor.supervisor.nurseries import NurseryCommand
+from conductor.supervisor.plan import Reload, SupervisorPlan
+from conductor.supervisor.status_page import counts_status, render_page, slot_status
+from conductor.supervisor.terminal import Terminal
+
+
+class Boot:
+    """What is needed before there is a daemon."""
+
+    def __init__(self, home: Home, environment: MutableMapping[str, str], flags: Mapping[str, Any]) -> None:
+        self._home = home
+        self._environment = environment
+        self._flags = flags
+        self._notifier = SystemdNotifier(environment)
+        self._masker = Masker(secret_values(environment))
+
+    def load_settings(self) -> Settings:
+        return load_settings(self._home, self._environment, self._flags)
+
+    @contextmanager
+    def only_daemon(self) -> Iterator[None]:
+        """Holds the home while the daemon lives. Raises ConductorError, naming who holds it already."""
+        path = self._home.daemon_lock
+        lock = FileLock(path, timeout=0, mode=0o600, fallback_to_soft=False, preserve_lock_file=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            pid = read_bytes(f"{path}.pid").decode().strip() if os.path.exists(f"{path}.pid") else "unknown"
+            raise ConductorError(f"conductord already runs on {self._home.path}, pid {pid}") from None
+        try:
+            replace_file(f"{path}.pid", f"{os.getpid()}\n".encode())
+            yield
+        finally:
+            lock.release()
+
+    def run(
+        self,
+        *,
+        plan: SupervisorPlan,
+        reload: Reload,
+        queue: TaskQueue,
+        inbox: str,
+        nursery_command: NurseryCommand,
+        use_terminal: bool,
+    ) -> int:
+        """Puts the daemon together, runs it, takes it apart."""
+        log = configure_log(self._masker.mask, on_terminal=sys.stderr.isatty())
+        signals = SignalPipe(WATCHED_SIGNALS)
+        become_subreaper()
+        events = EventLog(self._home.events, self._home.results, time.time, self._masker.mask)
+        events.follow_results()
+        fleet = Fleet(plan, queue, nursery_command, OWNER_VARIABLE, log, events)
+        status = DaemonStatus(self._home, queue, fleet, events)
+        control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
+        daemon = Daemon(plan, reload, queue, fleet, events, control, self._notifier, log, signals, status)
+        status.daemon = daemon
+        watch = self._watch_inbox(inbox, log)
+        terminal = Terminal() if use_terminal and sys.stdin.isatty() else None
+        daemon.watch_also(watch, terminal)
+        try:
+            fleet.reconcile(time.monotonic())
+            self._announce(log, events, plan, queue)
+            return daemon.run()
+        finally:
+            events.emit("daemon_stopped", mode=daemon.mode)
+            log.info("daemon_stopped", mode=daemon.mode)
+            control.close()
+            if terminal is not None:
+                terminal.close()
+            if watch is not None:
+                watch.close()
+            events.close()
+
+    def _watch_inbox(self, inbox: str, log: Log) -> InboxWatch | None:
+        try:
+            return InboxWatch(inbox)
+        except OSError as error:  # inotify's limits are small and shared; the scan finds what no event told
+            log.warning("inbox_not_watched", error=str(error), instead="inbox/ is looked at every poll_interval")
+            return None
+
+    def _announce(self, log: Log, events: EventLog, plan: SupervisorPlan, queue: TaskQueue) -> None:
+        pools = {name: pool.workers for name, pool in plan.pools.items()}
+        facts = {"pid": os.getpid(), "version": __version__, "home": self._home.path, "pools": pools}
+        events.emit("daemon_started", **facts, paused=queue.paused())
+        log.info("daemon_started", **facts, paused=queue.paused())
+        self._notifier.ready(f"{sum(pools.values())} workers on {self._home.path}")
+
+
+class DaemonStatus:
+    """What the daemon says of itself when asked, and writes into status.txt."""
+
+    daemon: Daemon
+
+    def __init__(self, home: Home, queue: TaskQueue, fleet: Fleet, events: EventLog) -> None:
+        self._home = home
+        self._queue = queue
+        self._fleet = fleet
+        self._events = events
+        self._started = format_timestamp(time.time())
+
+    def take(self) -> dict[str, Any]:
+        now = time.monotonic()
+        mode = self.daemon.mode
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "home": self._home.path,
+            "started": self._started,
+            "time": format_timestamp(time.time()),
+            "mode": "paused" if mode == "running" and self._queue.paused() else mode,
+            "pools": self._fleet.slots.targets,
+            "slots": [slot_status(slot, now) for slot in self._fleet.slots],
+            "queue": counts_status(self._count()),
+            "finished": dict(self._events.finished),
+        }
+
+    def write(self) -> None:
+        try:
+            replace_file(self._home.status_page, render_page(self.take()).encode())
+        except OSError as error:
+            structlog.get_logger().warning("status_not_written", error=str(error))
+
+    def show(self) -> None:
+        """The same page on the terminal."""
+        sys.stderr.write("\n" + render_page(self.take()))
+
+    def _count(self) -> Counts:
+        try:
+            return self._queue.counts()
+        except OSError:
+            return Counts()  # a folder vanished while it was counted: the next page is right again
+
+
+def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dict[str, Any] | None:
+    """What control.sock answers. Raises ValueError for what it does not know."""
+    now = time.monotonic()
+    match request.get("verb"):
+        case "ring":
+            daemon.ring(request)
+            return None
+        case "status":
+            return status.take()
+        case "scale":
+            daemon.scale(str(request["pool"]), int(request["workers"]))
+        case "drain":
+            daemon.drain(now)
+        case "stop":
+            (daemon.stop_at_once if request.get("now") else daemon.stop)(now)
+        case "reload":
+            daemon.reload(now)
+        case verb:
+            raise ValueError(f"unknown verb {verb!r}")
+    return {"ok": True, "pid": os.getpid(), "mode": daemon.mode}
+
+
+def configure_log(mask: Callable[[str], str], *, on_terminal: bool) -> Log:
+    """structlog on standard error: JSON lines in the form that workers write, or colours on a terminal."""
+
+    def masked(logger: object, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {key: mask(value) if isinstance(value, str) else value for key, value in event.items()}
+
+    order = structlog.processors.EventRenamer("action")
+    last: list[Any] = [order, structlog.processors.JSONRenderer(default=str)]
+    if on_terminal:
+        last = [structlog.dev.ConsoleRenderer()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            masked,
+            *last,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    log: Log = structlog.get_logger()
+    return log

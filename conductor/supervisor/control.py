@@ -1,0 +1,114 @@
+"""control.sock: one JSON object a line in, one out. The verb `ring` is the doorbell and gets no answer.
+
+A client that stalls, talks nonsense or leaves costs nothing but its own connection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from conductor.domain.errors import ConductorError
+from conductor.kit.unixsocket import listen
+
+_LONGEST_REQUEST = 65536
+_MOST_CLIENTS = 64
+_PATIENCE_SECONDS = 10.0
+
+Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class _Client:
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.since = time.monotonic()
+        self.received = b""
+
+
+class ControlServer:
+    """Non-blocking; the loop waits for `fileno()` and `watched()` and then calls `accept()` and `serve()`."""
+
+    def __init__(self, path: str, answer: Answer) -> None:
+        self._path = path
+        self._answer = answer
+        self._server = listen(path)
+        self._clients: dict[int, _Client] = {}
+
+    def fileno(self) -> int:
+        return self._server.fileno()
+
+    def watched(self) -> dict[int, object]:
+        """Descriptors of connected clients, each with whose it is."""
+        return dict(self._clients)
+
+    def accept(self) -> None:
+        """Takes new connections."""
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            if len(self._clients) >= _MOST_CLIENTS:
+                connection.close()
+                continue
+            connection.setblocking(False)
+            self._clients[connection.fileno()] = _Client(connection)
+
+    def serve(self) -> None:
+        """Reads and answers whoever has said something."""
+        for descriptor, client in list(self._clients.items()):
+            self._serve_one(descriptor, client)
+
+    def _serve_one(self, descriptor: int, client: _Client) -> None:
+        try:
+            chunk = client.connection.recv(_LONGEST_REQUEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        client.received += chunk
+        *lines, rest = client.received.split(b"\n")
+        for line in lines:
+            self._reply(client, line)
+        client.received = rest
+        if not chunk or len(rest) > _LONGEST_REQUEST:
+            self._drop(descriptor)
+
+    def drop_the_slow(self) -> None:
+        """Closes clients that never finished their sentence."""
+        late = time.monotonic() - _PATIENCE_SECONDS
+        slow = [descriptor for descriptor, client in self._clients.items() if client.since < late]
+        for descriptor in slow:
+            self._drop(descriptor)
+
+    def close(self) -> None:
+        for descriptor in list(self._clients):
+            self._drop(descriptor)
+        self._server.close()
+        with suppress(OSError):
+            os.unlink(self._path)
+
+    def _reply(self, client: _Client, line: bytes) -> None:
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict):
+                raise ValueError("a request is a JSON object")
+            answer = self._answer(request)
+        except (ValueError, TypeError, KeyError, ConductorError) as error:
+            answer = {"error": str(error)}
+        if answer is not None:
+            with suppress(OSError):
+                client.connection.setblocking(True)
+                client.connection.settimeout(1.0)
+                client.connection.sendall(json.dumps(answer, default=str).encode() + b"\n")
+                client.connection.setblocking(False)
+
+    def _drop(self, descriptor: int) -> None:
+        client = self._clients.pop(descriptor, None)
+        if client is not None:
+            client.connection.close()

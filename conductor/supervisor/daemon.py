@@ -1,0 +1,321 @@
+"""The daemon's loop: wait, hear, act, in named steps. Time is handed to each step."""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import time
+from typing import Any, Protocol
+
+from conductor.domain.errors import ConductorError, SettingsInvalid
+from conductor.domain.exits import DAEMON_CONFIG_EXIT
+from conductor.domain.view import Tended
+from conductor.kit.sdnotify import SystemdNotifier
+from conductor.kit.signals import SignalPipe
+from conductor.ports import Log, TaskQueue
+from conductor.supervisor.control import ControlServer
+from conductor.supervisor.events import EventLog
+from conductor.supervisor.fleet import Fleet
+from conductor.supervisor.plan import Reload, SupervisorPlan
+from conductor.supervisor.policy import Busy, GivenUp, Idle
+
+WATCHED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+_CLOCK_LIMIT = 3600.0
+_EXIT_ALL_GIVEN_UP = 70
+
+
+class Wakeable(Protocol):
+    """Something that makes the loop look: the inbox watch, the terminal."""
+
+    def fileno(self) -> int: ...
+
+    def take(self) -> object: ...
+
+
+class StatusPage(Protocol):
+    def write(self) -> None: ...
+
+    def show(self) -> None: ...
+
+
+class Daemon:
+    """One supervisor on one home. `run` returns the exit code."""
+
+    def __init__(
+        self,
+        plan: SupervisorPlan,
+        reload: Reload,
+        queue: TaskQueue,
+        fleet: Fleet,
+        events: EventLog,
+        control: ControlServer,
+        notifier: SystemdNotifier,
+        log: Log,
+        signals: SignalPipe,
+        status: StatusPage,
+    ) -> None:
+        self._plan = plan
+        self._reload = reload
+        self._queue = queue
+        self._fleet = fleet
+        self._events = events
+        self._control = control
+        self._notifier = notifier
+        self._log = log
+        self._signals = signals
+        self._status = status
+        self._inbox: Wakeable | None = None
+        self._terminal: Wakeable | None = None
+        self._selector = selectors.DefaultSelector()
+        self._watched: dict[int, object] = {}
+        self._next_scan = 0.0
+        self._next_status = 0.0
+        self._next_ping = 0.0
+        self._tended = Tended(more=True)
+        self._tend_wanted = True
+        self._wanted: dict[str, int] = {}
+        self._stop_at: float | None = None
+        self._kill_at: float | None = None
+        self.mode = "running"
+
+    def watch_also(self, inbox: Wakeable | None, terminal: Wakeable | None) -> None:
+        self._inbox, self._terminal = inbox, terminal
+
+    # -- the loop
+
+    def run(self) -> int:
+        for source in (self._signals, self._control, self._inbox, self._terminal):
+            if source is not None:
+                self._watch(source.fileno())
+        self._watch(self._fleet.report_fileno)
+        code = None
+        while code is None:
+            self._wait()
+            code = self.tick(time.monotonic())
+        self._fleet.close()
+        self._status.write()
+        return code
+
+    def tick(self, now: float) -> int | None:
+        """One pass; the exit code when it was the last."""
+        self._obey_signals(now)
+        self._hear_clients(now)
+        self._hear_workers(now)
+        self._obey_terminal(now)
+        self._tend(now)
+        self._scan(now)
+        self._fleet.keep_alive(now)
+        self._wake_workers()
+        self._tell_the_world(now)
+        return self._finished(now)
+
+    def _wait(self) -> None:
+        """Until something happens, or time alone changes something."""
+        self._watch_moving_descriptors()
+        now = time.monotonic()
+        times = [self._next_scan, self._next_status, self._fleet.slots.wakes_at(), self._stop_at, self._kill_at]
+        if self._notifier.watchdog_seconds:
+            times.append(self._next_ping)
+        soonest = min((at for at in times if at is not None), default=now)
+        patience = 0.0 if self._tended.more or self._tend_wanted else max(0.005, soonest - now)
+        if self._tended.next_due_ms:
+            patience = min(patience, max(0.0, self._tended.next_due_ms / 1000 - time.time()))
+        self._selector.select(min(patience, _CLOCK_LIMIT))
+
+    def _watch_moving_descriptors(self) -> None:
+        """A descriptor's number is used again soon: whose it is tells whether it is still the same."""
+        wanted = {**self._fleet.watched(), **self._control.watched()}
+        for descriptor, whose in self._watched.items():
+            if wanted.get(descriptor) is not whose:
+                self._unwatch(descriptor)
+        for descriptor, whose in wanted.items():
+            if self._watched.get(descriptor) is not whose:
+                self._watch(descriptor)
+        self._watched = wanted
+
+    def _watch(self, descriptor: int) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def _unwatch(self, descriptor: int) -> None:
+        try:
+            self._selector.unregister(descriptor)
+        except (KeyError, ValueError, OSError):
+            pass  # closed already: the kernel forgot it
+
+    # -- hearing
+
+    def _obey_signals(self, now: float) -> None:
+        arrived = self._signals.take()
+        if signal.SIGCHLD in arrived:
+            self._fleet.reap(now)
+        if signal.SIGINT in arrived or (signal.SIGTERM in arrived and self.mode != "running"):
+            self.stop_at_once(now)
+        elif signal.SIGTERM in arrived:
+            self.stop(now)
+        if signal.SIGHUP in arrived:
+            self.reload(now)
+        if signal.SIGUSR1 in arrived:
+            self._status.write()
+
+    def _hear_clients(self, now: float) -> None:
+        self._control.accept()
+        self._control.serve()
+        self._control.drop_the_slow()
+
+    def _hear_workers(self, now: float) -> None:
+        """After the doorbell was read: a worker that said READY before it looked is known to be idle by now."""
+        before = self._fleet.exits
+        self._fleet.hear_nurseries(now)
+        for pool in self._fleet.hear_reports(now):
+            self._wanted.setdefault(pool, 1)  # one has claimed: there may be more
+        if self._fleet.has_adopted:
+            self._fleet.notice_silent_exits(now)
+        if self._fleet.exits != before and self._events.follow_results():
+            self._tend_wanted = True
+
+    def _obey_terminal(self, now: float) -> None:
+        if self._inbox is not None and self._inbox.take():
+            self._tend_wanted = True
+        keys = self._terminal.take() if self._terminal is not None else ""
+        if keys and "q" in str(keys):
+            self.drain(now)
+        if keys and "s" in str(keys):
+            self._status.show()
+
+    # -- acting
+
+    def ring(self, request: dict[str, Any]) -> None:
+        """The doorbell: something was submitted, cancelled, resumed or retried."""
+        self._tend_wanted = True
+        for pool in self._fleet.slots.targets:
+            self._wanted[pool] = max(self._wanted.get(pool, 0), int(request.get("tasks", 1)))
+        if "submitted" in request:
+            self._events.emit("task_submitted", task=str(request["submitted"]))
+        if "cancelled" in request:
+            self._fleet.nudge(str(request["cancelled"]))
+
+    def _tend(self, now: float) -> None:
+        due = self._tended.next_due_ms and time.time() * 1000 >= self._tended.next_due_ms
+        if not (self._tend_wanted or self._tended.more or due):
+            return
+        self._tend_wanted = False
+        try:
+            self._tended = self._queue.tend(self._plan.default_agent)
+        except (OSError, ConductorError) as error:
+            self._log.error("tend_failed", error=str(error))
+            self._tended = Tended()
+            return
+        if self._tended.accepted:
+            self._events.emit("batch_unpacked", tasks=self._tended.accepted)
+        for reason in self._tended.refused:
+            self._log.warning("task_refused", reason=reason)
+            self._events.emit("task_refused", reason=reason)
+        if self._tended.accepted or self._tended.promoted:
+            for pool in self._fleet.slots.targets:
+                self._wanted[pool] = self._wanted.get(pool, 0) + self._tended.accepted + self._tended.promoted
+
+    def _scan(self, now: float) -> None:
+        """What is true is what a scan finds."""
+        if now < self._next_scan and not self._fleet.recover_due:
+            return
+        self._next_scan = now + self._plan.poll_interval
+        self._tend_wanted = True
+        try:
+            self._fleet.notice_silent_exits(now)
+            self._fleet.reconcile(now)
+        except (OSError, ConductorError) as error:
+            self._log.error("scan_failed", error=str(error))
+        self._events.follow_results()
+        for pool in self._fleet.slots.targets:
+            self._wanted.setdefault(pool, 1)
+
+    def _wake_workers(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        for pool, most in wanted.items():
+            idle = any(isinstance(slot.state, Idle) for slot in self._fleet.slots.in_pool(pool))
+            if idle and self._queue.has_ready(pool):
+                self._fleet.wake(pool, most)
+
+    # -- telling
+
+    def _tell_the_world(self, now: float) -> None:
+        if now >= self._next_status:
+            self._status.write()
+            cost = time.monotonic() - now  # counting 100,000 tasks takes a while: then more seldom
+            self._next_status = now + max(self._plan.poll_interval, 50 * cost)
+        if self._notifier.watchdog_seconds and now >= self._next_ping:
+            self._next_ping = now + self._notifier.watchdog_seconds / 3
+            self._notifier.alive()
+
+    # -- ending
+
+    def drain(self, now: float) -> None:
+        """No new claims; quit when the last running task has ended, however long it takes."""
+        self._begin_to_end("draining")
+
+    def stop(self, now: float) -> None:
+        """Drain, but stop what still runs after stop_timeout and give it back."""
+        self._begin_to_end("stopping")
+        self._stop_at = now + self._plan.stop_timeout
+
+    def stop_at_once(self, now: float) -> None:
+        self._begin_to_end("stopping at once")
+        self._stop_at = None
+        self._kill_at = now + self._plan.grace + 5.0
+        self._fleet.signal_workers(signal.SIGQUIT, Busy)
+
+    def _begin_to_end(self, mode: str) -> None:
+        self._log.info("daemon_ending", mode=mode, workers=self._fleet.workers_left())
+        self.mode = mode
+        self._fleet.starting_allowed = False
+        self._fleet.signal_workers(signal.SIGHUP, Idle)
+        self._notifier.stopping(mode)
+
+    def _finished(self, now: float) -> int | None:
+        if self._fleet.halted:
+            self._log.error("daemon_halted", why=self._fleet.halted)
+            return DAEMON_CONFIG_EXIT
+        if self.mode == "running":
+            return self._all_given_up()
+        self._fleet.signal_workers(signal.SIGHUP, Idle)
+        if self._stop_at is not None and now >= self._stop_at:
+            self._stop_at, self._kill_at = None, now + self._plan.grace + 15.0
+            self._fleet.signal_workers(signal.SIGTERM, Busy)
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = now + 5.0
+            self._fleet.signal_workers(signal.SIGKILL, Busy)
+        if self._fleet.workers_left():
+            return None
+        self._fleet.reconcile(now)
+        self._events.follow_results()
+        return 0
+
+    def _all_given_up(self) -> int | None:
+        slots = list(self._fleet.slots)
+        if slots and all(isinstance(slot.state, GivenUp) for slot in slots):
+            self._log.error("daemon_gave_up", why="every slot has spent its restart budget")
+            return _EXIT_ALL_GIVEN_UP
+        return None
+
+    def reload(self, now: float) -> None:
+        """Reads the settings anew; invalid ones change nothing and are named."""
+        self._notifier.reloading()
+        try:
+            plan = self._reload()
+        except SettingsInvalid as error:
+            self._log.error("reload_refused", error=str(error), kept="the settings in force stay")
+        else:
+            self._plan = plan
+            self._fleet.renew(plan, now)
+            self._events.emit("settings_reloaded")
+            self._log.info("settings_reloaded", pools={name: pool.workers for name, pool in plan.pools.items()})
+        self._notifier.ready("reloaded")
+
+    def scale(self, pool: str, count: int) -> None:
+        """Until the next reload or restart. Raises ValueError for an unknown pool or a silly number."""
+        if pool not in self._plan.pools:
+            raise ValueError(f"no pool {pool!r}: there is {', '.join(self._plan.pools)}")
+        if not 0 <= count <= 1000:
+            raise ValueError(f"{count} workers is not between 0 and 1000")
+        self._fleet.slots.set_target(pool, count)
+        self._events.emit("pool_scaled", pool=pool, workers=count)

@@ -1,0 +1,340 @@
+"""Slots, nurseries and what passes between them: the part of the supervisor that knows about processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+from conductor.domain.view import Recovered, Running
+from conductor.domain.wire import Born, Busy, Died, LineBuffer, Message, NurseryUp, Ready, parse_message
+from conductor.domain.worker_id import parse_worker_id
+from conductor.kit.process import owner_lives
+from conductor.ports import EventSink, Log, TaskQueue
+from conductor.supervisor import policy
+from conductor.supervisor.nurseries import NurseryCommand, NurseryLink
+from conductor.supervisor.orphans import end_leftovers, end_strays
+from conductor.supervisor.plan import SupervisorPlan
+from conductor.supervisor.slots import SlotTable
+
+_NURSERY_START_SECONDS = 30.0
+
+
+class Fleet:
+    """Keeps as many workers alive as the plan says; every change of a slot goes through the policy."""
+
+    def __init__(
+        self, plan: SupervisorPlan, queue: TaskQueue, command: NurseryCommand, mark: str, log: Log, events: EventSink
+    ) -> None:
+        self._plan = plan
+        self._queue = queue
+        self._command = command
+        self._mark = mark
+        self._log = log
+        self._events = events
+        self._report_read, self._report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._reports = LineBuffer()
+        self._nurseries: dict[str, NurseryLink] = {}
+        self._leaving: dict[int, NurseryLink] = {}
+        self._nursery_failures: dict[str, int] = {}
+        self._nursery_since: dict[str, float] = {}
+        self._nursery_rests_until: dict[str, float] = {}
+        self._commands: set[bytes] = set()
+        self._adopted: set[int] = set()
+        self._recover_due = True
+        self.slots = SlotTable(plan.restart)
+        self.starting_allowed = True
+        self.halted = ""
+        self.exits = 0
+        for pool, pool_plan in plan.pools.items():
+            self.slots.set_target(pool, pool_plan.workers)
+
+    # -- what the loop watches
+
+    @property
+    def has_adopted(self) -> bool:
+        return bool(self._adopted)
+
+    @property
+    def report_fileno(self) -> int:
+        return self._report_read
+
+    # -- what happened
+
+    def hear_reports(self, now: float) -> list[str]:
+        """Takes what workers said; returns the pools in which one has claimed."""
+        pools: list[str] = []
+        while True:
+            try:
+                received = os.read(self._report_read, 65536)
+            except BlockingIOError:
+                return pools
+            for line in self._reports.feed(received):
+                message = parse_message(line)
+                if isinstance(message, Ready | Busy):
+                    pools.extend(self._hear_worker(message, now))
+
+    def _hear_worker(self, message: Ready | Busy, now: float) -> list[str]:
+        identity = parse_worker_id(message.worker_id)
+        slot = self.slots.by_pid(identity.pid) if identity else None
+        if slot is None:  # born and ready came through different pipes: look whether its birth waits in another
+            self.hear_nurseries(now)
+            slot = self.slots.by_pid(identity.pid) if identity else None
+        if slot is None:
+            return []
+        if isinstance(message, Ready):
+            self._act(slot.number, policy.WorkerReady(message.worker_id), now)
+            return []
+        event = policy.WorkerBusy(message.worker_id, message.task_id, message.attempt, message.limit_seconds)
+        self._act(slot.number, event, now)
+        facts = {"task": message.task_id, "attempt": message.attempt, "worker": message.worker_id}
+        self._events.emit("task_started", **facts, pool=slot.pool)
+        return [slot.pool]
+
+    def hear_nurseries(self, now: float) -> None:
+        for pool, link in list(self._nurseries.items()):
+            messages = link.receive()
+            for message in messages or []:
+                self._hear_nursery(link, message, now)
+            if messages is None:
+                self._nursery_gone(pool, now)
+
+    def _hear_nursery(self, link: NurseryLink, message: Message, now: float) -> None:
+        match message:
+            case NurseryUp():
+                link.is_up = True
+                self._nursery_failures[link.pool] = 0
+                with suppress(OSError):
+                    with open(f"/proc/{link.pid}/cmdline", "rb") as file:
+                        self._commands.add(file.read())
+            case Born(slot, pid):
+                self._act(slot, policy.WorkerBorn(pid), now)
+            case Died(pid, wait_status):
+                self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
+
+    def reap(self, now: float) -> None:
+        """Collects our own children: nurseries, and workers whose nursery died before them."""
+        while True:
+            try:
+                pid, wait_status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            links = {link.pid: link for link in (*self._nurseries.values(), *self._leaving.values())}
+            if pid in links:
+                links[pid].reaped(wait_status)
+                self._leaving.pop(pid, None)
+                self._nursery_exit(links[pid], os.waitstatus_to_exitcode(wait_status), now)
+            else:
+                self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
+
+    def _worker_gone(self, pid: int, code: int, now: float) -> None:
+        slot = self.slots.by_pid(pid)
+        if slot is None:
+            return
+        self.exits += 1
+        self._act(slot.number, policy.WorkerExited(code if code >= 0 else None), now)
+        if code not in (0, 10, 11):
+            self._log.warning("worker_exited", slot=slot.number, pid=pid, code=code)
+
+    def _nursery_exit(self, link: NurseryLink, code: int, now: float) -> None:
+        if self._nurseries.get(link.pool) is not link:
+            return
+        if code == 78:
+            self.halted = f"the nursery of pool {link.pool} cannot start: see its log line above"
+        self._nursery_gone(link.pool, now)
+
+    def _nursery_gone(self, pool: str, now: float) -> None:
+        """Its idle workers leave by themselves, busy ones finish and become our children."""
+        link = self._nurseries.pop(pool)
+        self._leaving[link.pid] = link
+        link.close()
+        link.kill()
+        failures = self._nursery_failures.get(pool, 0) + (0 if link.is_up else 1)
+        self._nursery_failures[pool] = failures
+        if failures >= self._plan.restart.budget:
+            self.halted = f"the nursery of pool {pool} did not start {failures} times in a row"
+        self._nursery_rests_until[pool] = now + (self._plan.restart.delay(failures) if failures else 0.0)
+        self._log.warning("nursery_gone", pool=pool, pid=link.pid, was_up=link.is_up)
+        for slot in self.slots.in_pool(pool):
+            if isinstance(slot.state, policy.Starting) and not slot.state.pid:
+                self._act(slot.number, policy.WorkerExited(11), now)
+
+    # -- what is done
+
+    def keep_alive(self, now: float) -> None:
+        """Starts what is missing, lets go what is too much, breaks what hangs."""
+        for pool in self._plan.pools:
+            if self.starting_allowed and pool not in self._nurseries and self.slots.targets.get(pool):
+                self._start_nursery(pool, now)
+        for slot in self.slots.surplus():
+            self._let_go(slot)
+        for slot in self.slots:
+            if self.starting_allowed or isinstance(slot.state, policy.Busy | policy.Starting):
+                link = self._nurseries.get(slot.pool)
+                if pid_free(slot) and (link is None or not link.is_up):
+                    continue
+                self._act(slot.number, policy.TimePassed(), now)
+        self._break_stuck_nurseries(now)
+
+    def _start_nursery(self, pool: str, now: float) -> None:
+        if now < self._nursery_rests_until.get(pool, 0.0):
+            return
+        config = self._plan.pools[pool].nursery_config
+        self._nurseries[pool] = NurseryLink(pool, self._command, config, self._report_write)
+        self._nursery_since[pool] = now
+        self._log.info("nursery_started", pool=pool, pid=self._nurseries[pool].pid)
+
+    def _break_stuck_nurseries(self, now: float) -> None:
+        for pool, link in self._nurseries.items():
+            unborn = [
+                slot.state.since
+                for slot in self.slots.in_pool(pool)
+                if isinstance(slot.state, policy.Starting) and not slot.state.pid
+            ]
+            since = min(unborn, default=now) if link.is_up else self._nursery_since[pool]
+            if now - since > _NURSERY_START_SECONDS:
+                self._log.warning("nursery_stuck", pool=pool, pid=link.pid)
+                link.kill()
+
+    def _let_go(self, slot: policy.Slot) -> None:
+        if isinstance(slot.state, policy.Idle):
+            self.slots.send(slot, signal.SIGHUP)
+        elif isinstance(slot.state, policy.Vacant | policy.BackingOff | policy.GivenUp):
+            self.slots.drop(slot)
+
+    def _act(self, number: int, event: policy.SlotEvent, now: float) -> None:
+        for move in self.slots.apply(number, event, now):
+            slot = self.slots.get(number)
+            assert slot is not None  # apply() returned moves for it
+            match move:
+                case policy.Start():
+                    if slot.pool in self._nurseries:
+                        self._nurseries[slot.pool].fork(number)
+                case policy.Kill(pid, why):
+                    self._log.warning("worker_killed", slot=number, pid=pid, why=why)
+                    self.slots.send(slot, signal.SIGKILL)
+                case policy.Recover(worker_id):
+                    self._recover_due = True
+                    end_leftovers(self._mark, [worker_id])
+                case policy.Halt(why):
+                    self.halted = why
+        slot = self.slots.get(number)
+        if slot is not None and isinstance(slot.state, policy.GivenUp):
+            self._log.error("slot_given_up", slot=number, pool=slot.pool, why=slot.state.why)
+
+    def wake(self, pool: str, most: int) -> None:
+        """Tells up to `most` idle workers of the pool to look at the queue."""
+        idle = [slot for slot in self.slots.in_pool(pool) if isinstance(slot.state, policy.Idle)]
+        for slot in idle[:most]:
+            self.slots.send(slot, signal.SIGUSR1)
+
+    def nudge(self, task_id: str) -> None:
+        """Tells the worker of that task to look at its cancel mark."""
+        for slot in self.slots:
+            if isinstance(slot.state, policy.Busy) and slot.state.task_id == task_id:
+                self.slots.send(slot, signal.SIGUSR1)
+
+    def signal_workers(self, number: int, kind: type[policy.Idle] | type[policy.Busy]) -> None:
+        for slot in self.slots:
+            if isinstance(slot.state, kind):
+                self.slots.send(slot, number)
+
+    def workers_left(self) -> int:
+        return sum(policy.pid_of(slot) != 0 for slot in self.slots)
+
+    # -- what the files say
+
+    def reconcile(self, now: float) -> list[Recovered]:
+        """Finishes for dead workers, ends what they left, counts living strangers into the slots."""
+        owned = self._queue.owned()
+        dead = {worker for _, _, worker in owned if not owner_lives(worker)}
+        if dead:
+            killed = end_leftovers(self._mark, dead)
+            self._log.info("leftovers_ended", workers=len(dead), processes=killed)
+        self._adopt([claim for claim in owned if claim[2] not in dead], now)
+        strays = end_strays(self._known_pids(), frozenset(self._commands))
+        if strays:
+            self._log.warning("strays_ended", pids=strays)
+        if not dead and not self._recover_due:
+            return []
+        self._recover_due = False
+        recovered = self._queue.recover(owner_lives)
+        for one in recovered:
+            facts = {"task": one.task_id, "attempt": one.attempt, "worker": one.worker_id, "status": one.status.value}
+            self._log.warning("attempt_recovered", **facts, was_recorded=one.was_recorded)
+        return recovered
+
+    @property
+    def recover_due(self) -> bool:
+        return self._recover_due
+
+    def _adopt(self, living: list[tuple[str, int, str]], now: float) -> None:
+        for task_id, attempt, worker in living:
+            identity = parse_worker_id(worker)
+            if identity is None or not worker.startswith("w") or self.slots.by_pid(identity.pid):
+                continue
+            view = self._queue.find(task_id)
+            if not isinstance(view, Running) or view.worker_id != worker:
+                continue
+            limit = view.spec.timeout_seconds or self._plan.timeout
+            left = max(0.0, view.since + limit - time.time()) + self._plan.grace + 60.0
+            busy = policy.Busy(now, identity.pid, worker, task_id, attempt, now + left)
+            slot = self.slots.adopt(view.spec.pool, busy)
+            self._adopted.add(identity.pid)
+            self._log.info("worker_adopted", slot=slot.number, pid=identity.pid, task=task_id, attempt=attempt)
+            self._events.emit("task_adopted", task=task_id, attempt=attempt, worker=worker)
+
+    def notice_silent_exits(self, now: float) -> None:
+        """Workers of an earlier supervisor are not our children: only their identity tells that they ended."""
+        for slot in self.slots:
+            if isinstance(slot.state, policy.Busy | policy.Idle) and not owner_lives(slot.state.worker_id):
+                self._recover_due = True
+                self._adopted.discard(slot.state.pid)
+                self._act(slot.number, policy.WorkerExited(0), now)
+                self.exits += 1
+
+    def watched(self) -> dict[int, object]:
+        """Descriptors that the loop waits for, each with whose it is: nurseries, and the workers of an earlier
+        supervisor, on which no nursery of ours reports."""
+        found: dict[int, object] = {link.fileno(): link for link in self._nurseries.values()}
+        for slot in self.slots if self._adopted else ():
+            descriptor = self.slots.pidfd(slot) if policy.pid_of(slot) in self._adopted else None
+            if descriptor is not None:
+                found[descriptor] = policy.pid_of(slot)
+        return found
+
+    def _known_pids(self) -> frozenset[int]:
+        links = (*self._nurseries.values(), *self._leaving.values())
+        return frozenset({link.pid for link in links} | {policy.pid_of(slot) for slot in self.slots})
+
+    def renew(self, plan: SupervisorPlan, now: float) -> None:
+        """Takes a new plan: new nurseries with the new settings; workers of the old ones finish their task."""
+        changed = [
+            pool
+            for pool in self._nurseries
+            if pool not in plan.pools or plan.pools[pool].nursery_config != self._plan.pools[pool].nursery_config
+        ]
+        for pool in {*self.slots.targets} - {*plan.pools}:
+            self.slots.set_target(pool, 0)
+        self._plan = plan
+        for pool, pool_plan in plan.pools.items():
+            self.slots.set_target(pool, pool_plan.workers)
+        for pool in changed:
+            link = self._nurseries.pop(pool)
+            self._leaving[link.pid] = link
+            link.close()
+            for slot in self.slots.in_pool(pool):
+                if isinstance(slot.state, policy.Starting) and not slot.state.pid:
+                    self._act(slot.number, policy.WorkerExited(11), now)
+
+    def close(self) -> None:
+        """Lets the nurseries go; workers that still run finish their task by themselves."""
+        for link in self._nurseries.values():
+            link.close()
+
+
+def pid_free(slot: policy.Slot) -> bool:
+    return isinstance(slot.state, policy.Vacant | policy.BackingOff)

@@ -1,0 +1,33 @@
+"""What the supervisor is told by the wiring: fixed until a reload replaces it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from conductor.supervisor.policy import RestartPolicy
+
+
+@dataclass(frozen=True)
+class PoolPlan:
+    """One pool: how many workers, and what its nursery is told."""
+
+    workers: int
+    nursery_config: str
+
+
+@dataclass(frozen=True)
+class SupervisorPlan:
+    """Times are seconds."""
+
+    pools: Mapping[str, PoolPlan]
+    default_agent: str
+    poll_interval: float
+    stop_timeout: float
+    grace: float
+    timeout: float
+    restart: RestartPolicy
+
+
+Reload = Callable[[], SupervisorPlan]
+"""Reads the settings again. Raises SettingsInvalid."""

@@ -1,0 +1,1 @@
+"""Nursery and worker: a lean process that forks, and what a fork does before it exits."""

@@ -1,0 +1,106 @@
+"""agent.log: everything that an agent says, masked, and capped: its head and its tail are kept, not the middle."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from conductor.domain.masking import Masker
+from conductor.kit.durable import write_all
+
+_TAIL_KEPT_IN_MEMORY = 65536
+_LONGEST_PARTIAL = 65536
+_HELD_BACK = 1024
+
+
+class AgentLog:
+    """Half of `cap_bytes` for the head; beyond that two segments take turns, and `close` joins them to it.
+
+    Lines are masked whole, so a line appears when it ends (a longer one than 64 KiB in pieces).
+    """
+
+    def __init__(self, path: str, cap_bytes: int, masker: Masker) -> None:
+        self._path = path
+        self._masker = masker
+        self._head_left = cap_bytes // 2
+        self._segment_bytes = max(1, cap_bytes // 4)
+        self._segments = (f"{path}.tail-a", f"{path}.tail-b")
+        self._segment = -1
+        self._segment_left = 0
+        self._partial = b""
+        self._recent = bytearray()
+        self._descriptor = _create(path)
+        self.received_bytes = 0
+        self._dropped_bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        self.received_bytes += len(chunk)
+        whole, newline, rest = (self._partial + chunk).rpartition(b"\n")
+        self._partial = rest
+        if newline:
+            self._store(self._masker.mask_bytes(whole + newline))
+        if len(self._partial) > _LONGEST_PARTIAL:
+            self._store_long_line()
+
+    def tail(self) -> str:
+        """The last 64 KiB of what was stored."""
+        return self._recent.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        if self._partial:
+            self._store(self._masker.mask_bytes(self._partial))
+            self._partial = b""
+        os.close(self._descriptor)
+        if self._segment >= 0:
+            self._join()
+
+    def _store_long_line(self) -> None:
+        """Stores most of an unended line, cut where no key can be cut in two."""
+        limit = len(self._partial) - _HELD_BACK
+        cut = max(self._partial.rfind(mark, 0, limit) for mark in (b" ", b'"', b"\t", b","))
+        cut = cut + 1 if cut > 0 else limit
+        self._store(self._masker.mask_bytes(self._partial[:cut]))
+        self._partial = self._partial[cut:]
+
+    def _store(self, masked: bytes) -> None:
+        self._recent += masked[-_TAIL_KEPT_IN_MEMORY:]
+        if len(self._recent) > 2 * _TAIL_KEPT_IN_MEMORY:
+            del self._recent[:-_TAIL_KEPT_IN_MEMORY]
+        head, rest = masked[: self._head_left], masked[self._head_left :]
+        if head:
+            write_all(self._descriptor, head)
+            self._head_left -= len(head)
+        while rest:
+            if self._segment_left == 0:
+                self._next_segment()
+            piece, rest = rest[: self._segment_left], rest[self._segment_left :]
+            write_all(self._descriptor, piece)
+            self._segment_left -= len(piece)
+
+    def _next_segment(self) -> None:
+        os.close(self._descriptor)
+        self._segment += 1
+        path = self._segments[self._segment % 2]
+        with suppress(FileNotFoundError):
+            self._dropped_bytes += os.stat(path).st_size
+        self._descriptor = _create(path)
+        self._segment_left = self._segment_bytes
+
+    def _join(self) -> None:
+        """Appends the segments to the head, older first, with a line that says what is missing."""
+        older_first = (self._segments[(self._segment + 1) % 2], self._segments[self._segment % 2])
+        with open(self._path, "ab") as log:
+            if self._dropped_bytes:
+                log.write(f"\n[conductor: {self._dropped_bytes} bytes left out here]\n".encode())
+            for path in older_first:
+                with suppress(FileNotFoundError), open(path, "rb") as segment:
+                    while piece := segment.read(1 << 20):
+                        log.write(piece)
+        for path in older_first:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _create(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(path, flags, 0o600)

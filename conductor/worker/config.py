@@ -1,0 +1,39 @@
+"""What nursery and workers are told: checked by the daemon, handed over as JSON, no library needed to read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from conductor.domain.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """One pool's workers. Times are seconds, None means no limit."""
+
+    home: str
+    pool: str
+    agents: dict[str, str]
+    """name to `module:attribute`"""
+    preload: tuple[str, ...] = ()
+    """Modules that the nursery imports before it forks."""
+    max_idle_seconds: float = 300.0
+    timeout_seconds: float = 3600.0
+    stall_seconds: float | None = None
+    grace_seconds: float = 10.0
+    log_bytes: int = 10 * 1_048_576
+    env_pass: tuple[str, ...] = ()
+    """Names, with `*` at the end allowed, that agents inherit beyond the built-in list."""
+    retry: RetryPolicy = RetryPolicy()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerConfig:
+        fields = json.loads(text)
+        retry = RetryPolicy(**fields.pop("retry"))
+        for name in ("preload", "env_pass"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields, retry=retry)

@@ -1,0 +1,224 @@
+"""Runs one agent process to its end, with everything that it started: output, limits, and the end of the tree."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NoReturn
+
+from conductor.kit.process import (
+    descendants_of,
+    kill_descendants,
+    reap_children,
+    send_signal,
+    set_parent_death_signal,
+)
+from conductor.kit.signals import SignalPipe, default_signals
+from conductor.worker.agent_log import AgentLog
+
+_READ_BYTES = 262_144
+_LOOK_EVERY_SECONDS = 1.0
+_GRACE_POLL_SECONDS = 0.02
+
+
+class Cut(StrEnum):
+    """Why an agent was stopped before its own end."""
+
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds; None: no limit."""
+
+    timeout: float | None
+    stall: float | None
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCommand:
+    """A program, ready to start."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnd:
+    """How the agent's process tree ended. CPU and memory are those of every process that was in it."""
+
+    exit_code: int | None
+    signal: int | None
+    cut: Cut | None
+    cpu_seconds: float
+    peak_memory_bytes: int
+    tree_gone: bool
+
+
+class AgentProcess:
+    """One agent under way. This process must be a subreaper with no other child."""
+
+    def __init__(
+        self,
+        command: AgentCommand,
+        log: AgentLog,
+        limits: Limits,
+        signals: SignalPipe,
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        self._log = log
+        self._limits = limits
+        self._signals = signals
+        self._is_cancelled = is_cancelled
+        self._cut: Cut | None = None
+        self._kill_at = 0.0
+        self._looked = 0.0
+        self._status: int | None = None
+        self._output, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(write_end, True)
+        self._began = self._last_output = time.monotonic()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become_agent(command, write_end)
+        os.close(write_end)
+        self._pidfd = os.pidfd_open(self._pid)
+
+    def run(self) -> ProcessEnd:
+        """Until the agent has ended and nothing of its tree is left."""
+        poll = select.poll()
+        for descriptor in (self._output, self._pidfd, self._signals.fileno()):
+            poll.register(descriptor, select.POLLIN)
+        while self._status is None:
+            for descriptor, _ in poll.poll(self._patience() * 1000):
+                if descriptor == self._output and not self._read_output():
+                    poll.unregister(self._output)
+                elif descriptor == self._pidfd:
+                    reap_children(self._on_reaped)
+            self._look_after()
+        tree_gone = self._end_tree()
+        self._drain()
+        return self._ended(tree_gone)
+
+    def _patience(self) -> float:
+        """Seconds until something is to be decided."""
+        if self._cut is not None:
+            return max(0.0, min(self._kill_at - time.monotonic(), _LOOK_EVERY_SECONDS))
+        deadlines = [_LOOK_EVERY_SECONDS]
+        now = time.monotonic()
+        if self._limits.timeout is not None:
+            deadlines.append(self._began + self._limits.timeout - now)
+        if self._limits.stall is not None:
+            deadlines.append(self._last_output + self._limits.stall - now)
+        return max(0.0, min(deadlines))
+
+    def _look_after(self) -> None:
+        """Decides whether the agent must end now, and ends it."""
+        arrived = self._signals.take()
+        if self._status is not None:
+            return
+        now = time.monotonic()
+        if self._cut is None:
+            cut = self._why_cut(now, arrived)
+            if cut is not None:
+                self._cut, self._kill_at = cut, now + (0.0 if signal.SIGQUIT in arrived else self._limits.grace)
+                for pid in descendants_of(os.getpid()):
+                    send_signal(pid, signal.SIGTERM)
+                    send_signal(pid, signal.SIGCONT)
+        elif now >= self._kill_at or signal.SIGQUIT in arrived:
+            self._kill_at = now
+            kill_descendants(self._on_reaped)
+
+    def _why_cut(self, now: float, arrived: frozenset[int]) -> Cut | None:
+        if arrived & {signal.SIGTERM, signal.SIGQUIT}:
+            return Cut.STOPPED
+        if self._limits.timeout is not None and now - self._began >= self._limits.timeout:
+            return Cut.TIMEOUT
+        if self._limits.stall is not None and now - self._last_output >= self._limits.stall:
+            return Cut.STALLED
+        if signal.SIGUSR1 in arrived or now - self._looked >= _LOOK_EVERY_SECONDS:
+            self._looked = now
+            return Cut.CANCELLED if self._is_cancelled() else None
+        return None
+
+    def _on_reaped(self, pid: int, status: int) -> None:
+        if pid == self._pid:
+            self._status = status
+
+    def _read_output(self) -> bool:
+        """Takes what there is; False at the end of the stream."""
+        try:
+            chunk = os.read(self._output, _READ_BYTES)
+        except BlockingIOError:
+            return True
+        if chunk:
+            self._last_output = time.monotonic()
+            self._log.write(chunk)
+        return bool(chunk)
+
+    def _end_tree(self) -> bool:
+        """After the agent itself: what it left gets the rest of its grace where it was told to stop, then SIGKILL."""
+        while self._cut is not None and reap_children() and time.monotonic() < self._kill_at:
+            time.sleep(_GRACE_POLL_SECONDS)
+            with suppress(BlockingIOError):
+                self._read_output()
+        return kill_descendants()
+
+    def _drain(self) -> None:
+        """What was still in the pipe when the last writer went."""
+        while True:
+            try:
+                chunk = os.read(self._output, _READ_BYTES)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            self._log.write(chunk)
+        os.close(self._output)
+        os.close(self._pidfd)
+
+    def _ended(self, tree_gone: bool) -> ProcessEnd:
+        assert self._status is not None  # run() waited for it
+        code = os.waitstatus_to_exitcode(self._status)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ProcessEnd(
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            cut=self._cut,
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            peak_memory_bytes=used.ru_maxrss * 1024,
+            tree_gone=tree_gone,
+        )
+
+
+def _become_agent(command: AgentCommand, output: int) -> NoReturn:
+    """In the forked child: a session of its own, nothing inherited, then the program."""
+    try:
+        parent = os.getppid()
+        os.setsid()
+        set_parent_death_signal(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(125)
+        signal.set_wakeup_fd(-1)
+        default_signals()
+        empty = os.open("/dev/null", os.O_RDONLY)
+        for target, source in ((0, empty), (1, output), (2, output)):
+            os.dup2(source, target)
+        os.umask(0o022)
+        os.chdir(command.directory)
+        os.execvpe(command.argv[0], command.argv, command.env)
+    except OSError as error:
+        os.write(2, f"conductor: can't start {command.argv[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(126)
