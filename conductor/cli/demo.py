@@ -29,10 +29,10 @@ _SUMS = '"$CONDUCTOR_TASK_DIR/sums"'
 _TAR = '"$CONDUCTOR_TASK_DIR/tree.tgz"'
 TASKS = {
     "checksums": f"{_FILES} -exec sha256sum {{}} + | sort > {_SUMS}; "
-    + f"echo $(wc -l < {_SUMS}) files, all together $(sha256sum < {_SUMS} | cut -c1-16)",
+    f"echo $(wc -l < {_SUMS}) files, all together $(sha256sum < {_SUMS} | cut -c1-16)",
     "compression": f"{_FILES} -print0 | tar czf {_TAR} --null -T -; echo $(wc -c < {_TAR}) bytes compressed",
     "words": f"{_PYTHON} -exec cat {{}} + | wc -w | sed 's/$/ words of Python/'",
-    "commonest": f"{_PYTHON} -exec cat {{}} + | tr -cs A-Za-z '\\n' | sort | uniq -c | sort -rn | head -3 | tr '\\n' ';'",
+    "commonest": f"{_PYTHON} -exec cat {{}} + | tr -cs A-Za-z '\\n' | sort | uniq -c | sort -rn | sed 3q | xargs",
     "longest": f"{_PYTHON} -exec wc -l {{}} + | sort -rn | sed -n 2p",
     "flaky": 'test "$CONDUCTOR_ATTEMPT" = 2 || { echo the first attempt fails on purpose; exit 7; }; echo it made it',
     "hopeless": "echo this one fails for good; exit 1",

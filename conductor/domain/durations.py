@@ -8,7 +8,7 @@ from conductor.domain.errors import UsageError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_MOST_SECONDS = 10 * 365 * 86400.0
+MOST_SECONDS = 10 * 365 * 86400.0
 
 
 def parse_duration(text: str) -> float:
@@ -20,13 +20,13 @@ def parse_duration(text: str) -> float:
         if not parts or "".join(number + unit for number, unit in parts) != plain:
             raise UsageError(f"can't read {text!r} as a time: write 30s, 10m, 2h or 1h30m")
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if seconds > _MOST_SECONDS:
+    if seconds > MOST_SECONDS:
         raise UsageError(f"{text!r} is more than ten years")
     return seconds
 
 
 def _bare_number(plain: str) -> float | None:
-    return float(plain) if re.fullmatch(r"\d+(\.\d+)?", plain) else None
+    return float(plain) if re.fullmatch(r"\d+(\.\d+)?(e[+-]?\d+)?", plain) else None
 
 
 def format_duration(seconds: float) -> str:

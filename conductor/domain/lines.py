@@ -23,7 +23,7 @@ _ESCAPES = {"\\": "\\\\", "|": "\\|", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {"\\\\": "\\", "\\|": "|", "\\n": "\n", "\\r": "\r"}
 _NEEDS_ESCAPE = re.compile(r"[\\|\n\r]")
 _ESCAPED = re.compile(r"\\.|\\$", re.DOTALL)
-_FIELD = re.compile(r"((?:[^|\\]|\\.|\\$)*)(?:\||$)", re.DOTALL)
+_ESCAPED_OR_BAR = re.compile(r"\\.|\|", re.DOTALL)
 _CHECKSUM_LENGTH = len("|crc=") + 8
 
 
@@ -49,16 +49,12 @@ def split_fields(line: str) -> list[str]:
     """The fields of `line`, still escaped, cut at each `|` that is not."""
     if "\\" not in line:
         return line.split("|")
-    fields, position = [], 0
-    while True:
-        match = _FIELD.match(line, position)
-        assert match is not None  # the pattern matches the empty string
-        fields.append(match[1])
-        if match.end() == len(line) and not match[0].endswith("|"):
-            return fields
-        if match.end() == len(line):
-            return [*fields, ""]
-        position = match.end()
+    fields, start = [], 0
+    for match in _ESCAPED_OR_BAR.finditer(line):
+        if match[0] == "|":
+            fields.append(line[start : match.start()])
+            start = match.end()
+    return [*fields, line[start:]]
 
 
 def format_task(spec: TaskSpec) -> str:

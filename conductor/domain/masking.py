@@ -10,23 +10,32 @@ from conductor.domain.task import TaskSpec
 
 MASK = "[masked]"
 _SHORTEST_SECRET = 8
-_SECRET_NAME = re.compile(r"(?i)(key|token|secret|passw|credential|auth|cookie|private)")
-_HARMLESS_NAME = re.compile(
-    r"(?i)^(ssh_auth_sock|.*_?(key|token)_?(file|path|dir|id|name|env)|xauthority|authorized.*)$"
+_SHORTEST_SECRET_LINE = 20
+_SECRET_NAME = re.compile(
+    r"(?i)(key(?!board|ring|map)|token(?!iz)|secret|passw|passphrase|sshpass|(?:^|_)pass$|_pwd$|credential"
+    r"|auth(?!or(?!i))|cookie|private)"
 )
+_HARMLESS_NAME = re.compile(
+    r"(?i)^(ssh_auth_sock|.*_?(key|token)_?(file|path|dir|id|name|env)|.*_(file|path|dir)|xauthority|authorized.*)$"
+)
+# Not inside a word: `task-20260101-...` is no key. What an escape sequence ends with, coloured or quoted, is no word.
+_BEGINS = rb"%b(?:(?<![A-Za-z0-9]%b)|(?<=[\[;0-9]m%b)|(?<=\\[nrt]%b))"
 _SHAPES = re.compile(
     rb"(?:"
-    rb"sk-(?:ant-|proj-|or-v1-|svcacct-)?[A-Za-z0-9_-]{16,}"  # Anthropic, OpenAI, OpenRouter and those who copy them
+    + _BEGINS % ((b"sk-",) * 4)  # Anthropic, OpenAI, OpenRouter and those who copy them
+    + rb"(?:ant-|proj-|or-v1-|svcacct-)?[A-Za-z0-9_-]{16,}"
     rb"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
     rb"|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}"
     rb"|(?:AKIA|ASIA)[A-Z0-9]{16}"
     rb"|xox[abeprs]-[A-Za-z0-9-]{10,}|pplx-[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}"
-    rb"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"
+    rb"|xai-[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|nvapi-[A-Za-z0-9_-]{20,}"
+    rb"|" + _BEGINS % ((b"eyJ",) * 4) + rb"[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"
     rb"|https://(?:[a-z]+\.)?discord(?:app)?\.com/api/webhooks/\d+/[A-Za-z0-9_-]{20,}"
     rb")"
-    rb"|(?P<lead>(?i:bearer|x-api-key[\"']?\s*[:=]|api[_-]?key[\"']?\s*[:=]|authorization[\"']?\s*[:=]\s*basic)"
-    rb"\s*[\"']?)(?P<value>[A-Za-z0-9._~+/=-]{12,})"
-    rb"|(?P<url>://[^/\s:@]{1,64}:)(?P<password>[^/\s@]{3,128})(?=@)"
+    rb"|(?P<lead>(?i:bearer[\s:=]|api[_-]?key\\?[\"']?\s*[:=]|authorization\\?[\"']?\s*[:=]\s*(?:basic|token)\s)"
+    rb"\s*\\?[\"']?)"
+    rb"(?=[A-Za-z._~+/=-]{0,200}[0-9]|[A-Za-z+/=-]{20})(?P<value>[A-Za-z0-9._~+/=-]{12,})"  # prose has no digits
+    rb"|(?P<url>://[^/\s:@\"<>]{0,64}:)(?P<password>[^/\s@\"<>]{1,128})(?=@)"
 )
 _HINTS = (
     b"sk-",
@@ -41,6 +50,11 @@ _HINTS = (
     b"gsk_",
     b"hf_",
     b"npm_",
+    b"xai-",
+    b"r8_",
+    b"k_live_",
+    b"k_test_",
+    b"nvapi-",
     b"eyJ",
     b"discord",
     b"earer",
@@ -59,8 +73,10 @@ class Masker:
     hides anything."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        longest_first = sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True)
-        self._literal = re.compile(b"|".join(re.escape(s.encode()) for s in longest_first)) if longest_first else None
+        wanted = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        wanted |= {line for secret in wanted for line in secret.splitlines() if len(line) >= _SHORTEST_SECRET_LINE}
+        longest_first = sorted((secret.encode("utf-8", "surrogateescape") for secret in wanted), key=len, reverse=True)
+        self._literal = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
 
     def mask_bytes(self, raw: bytes) -> bytes:
         if self._literal is not None:
@@ -68,6 +84,17 @@ class Masker:
         if any(hint in raw for hint in _HINTS):
             raw = _SHAPES.sub(_replacement, raw)
         return raw
+
+    def safe_cut(self, raw: bytes, limit: int) -> int:
+        """The last position up to `limit` at which no secret is cut in two; 0 when one reaches from the start on."""
+        patterns = [self._literal] if self._literal is not None else []
+        if any(hint in raw for hint in _HINTS):
+            patterns.append(_SHAPES)
+        spans = sorted((match.span() for pattern in patterns for match in pattern.finditer(raw)), reverse=True)
+        for start, end in spans:
+            if start < limit < end:
+                limit = start
+        return limit
 
     def mask(self, text: str) -> str:
         return self.mask_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from conductor.domain.durations import MOST_SECONDS
 from conductor.domain.errors import BadTask
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -112,8 +113,8 @@ def _check_text(name: str, text: str) -> None:
 def _check_numbers(spec: TaskSpec) -> None:
     for name in ("timeout_seconds", "stall_seconds"):
         seconds = getattr(spec, name)
-        if seconds is not None and not 0 < seconds < 1e9:
-            raise BadTask(f"{name.removesuffix('_seconds')} must be longer than nothing")
+        if seconds is not None and not 0 < seconds <= MOST_SECONDS:
+            raise BadTask(f"{name.removesuffix('_seconds')} must be longer than nothing and at most ten years")
     if spec.retries is not None and not 0 <= spec.retries <= 1000:
         raise BadTask(f"retries {spec.retries} is not between 0 and 1000")
     if spec.not_before_ms < 0 or spec.submitted_ms < 0 or max(spec.not_before_ms, spec.submitted_ms) >= 1 << 44:

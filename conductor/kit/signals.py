@@ -35,9 +35,18 @@ def _only_wake(number: int, frame: object) -> None:
     """The wakeup descriptor has the byte already."""
 
 
-def default_signals() -> None:
-    """Every disposition and the mask as a freshly started program has them."""
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def fresh_signals() -> None:
+    """Dispositions and mask as Python sets them in a program that inherited nothing odd."""
     for number in signal.valid_signals():
         if number not in (signal.SIGKILL, signal.SIGSTOP) and signal.getsignal(number) is not None:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if number in _IGNORED_BY_PYTHON else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def unignore_signals(also: Iterable[int] = ()) -> None:
+    """Before an exec, which resets handlers by itself but keeps what is ignored."""
+    for number in (*_IGNORED_BY_PYTHON, *also):
+        signal.signal(number, signal.SIG_DFL)

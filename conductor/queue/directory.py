@@ -162,7 +162,9 @@ class DirectoryQueue:
         return claim
 
     def _lay_out(self, claim: Claim) -> None:
-        os.makedirs(claim.directory, mode=0o700, exist_ok=True)
+        for folder in (self._home.task(claim.spec.id), claim.directory):
+            with suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
         write_plain(f"{claim.directory}/TASK.txt", format_task(masked_spec(claim.spec)).encode() + b"\n")
         link = f"{self._home.task(claim.spec.id)}/latest"
         if claim.attempt == 1:

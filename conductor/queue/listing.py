@@ -41,9 +41,6 @@ def locate(files: QueueFiles, task_id: str) -> Found | None:
 
 def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
     layout = files.layout
-    for batch, spec in _batched(files):
-        if spec.id == task_id:
-            return Found(batch.path, Entry(task_id, Tries()), batch=batch.name, spec=spec)
     suffix = "~" + task_id
     for shelf in (files.ready, files.waiting):
         for path, entry in shelf.walk():
@@ -57,6 +54,9 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
         dead = parse_dead(name)
         if dead is not None and dead.task_id == task_id:
             return Found(f"{layout.dead}/{name}", dead, is_dead=True)
+    for batch, spec in _batched(files):
+        if spec.id == task_id and not files.last_attempt(task_id):
+            return Found(batch.path, Entry(task_id, Tries()), batch=batch.name, spec=spec)
     return None
 
 
@@ -101,11 +101,17 @@ def tasks(files: QueueFiles) -> Iterator[TaskView]:
     batched = (
         Found(batch.path, Entry(spec.id, Tries()), batch=batch.name, spec=spec) for batch, spec in _batched(files)
     )
-    for source in (owned, shelved, batched):
+    shown = set()
+    for source in (owned, shelved):
         for found in source:
             view = _view(files, found)
             if view is not None:
+                shown.add(found.entry.task_id)
                 yield view
+    for found in batched:  # the last lines that were unpacked still stand in their batch
+        view = _view(files, found) if found.entry.task_id not in shown else None
+        if view is not None and not files.last_attempt(found.entry.task_id):
+            yield view
     for name in sorted(os.listdir(layout.dead)):
         dead = parse_dead(name)
         view = ended(files, dead.task_id, can_retry=True) if dead else None

@@ -53,11 +53,20 @@ class ReadyShelf:
 
     def place(self, pool: str, priority: int, task_id: str, tries: Tries, *, at_head: bool = False) -> str:
         """The path for a new last (or first) entry of its pool and priority, its folders made."""
-        shelf = f"{self._root}/{pool}/{1000 - priority:04d}"
-        sequence = self._edge(shelf, at_head)
-        folder = f"{shelf}/{sequence >> 16:08x}/{sequence >> 8 & 0xFF:02x}"
+        return self.place_at(self.edge(pool, priority, at_head=at_head), pool, priority, task_id, tries)
+
+    def edge(self, pool: str, priority: int, *, at_head: bool = False) -> int:
+        """The sequence for a new last (or first) entry."""
+        return self._edge(self._shelf(pool, priority), at_head)
+
+    def place_at(self, sequence: int, pool: str, priority: int, task_id: str, tries: Tries) -> str:
+        """The path for an entry at `sequence`, its folders made."""
+        folder = f"{self._shelf(pool, priority)}/{sequence >> 16:08x}/{sequence >> 8 & 0xFF:02x}"
         os.makedirs(folder, mode=0o700, exist_ok=True)
         return f"{folder}/{ordered_name(sequence, tries, task_id)}"
+
+    def _shelf(self, pool: str, priority: int) -> str:
+        return f"{self._root}/{pool}/{1000 - priority:04d}"
 
     def _edge(self, shelf: str, at_head: bool) -> int:
         """The sequence before the first entry or after the last."""

@@ -17,7 +17,8 @@ from conductor.queue.files import QueueFiles
 from conductor.queue.inbox import Batch
 from conductor.queue.names import parse_ordered
 
-_LINES_AT_ONCE = 32
+_LINES_AT_ONCE = 8
+_LINES_A_CHECKPOINT = 128
 _PROMOTED_AT_ONCE = 64
 
 
@@ -34,6 +35,8 @@ class Unpacker:
         self._name = ""
         self._lines: list[bytes] = []
         self._placed_before: frozenset[str] = frozenset()
+        self._done = 0
+        self._unsynced: set[str] = set()
 
     def tend(self, default_agent: str, reserve: Callable[[str], bool]) -> Tended:
         """One bounded round of housekeeping."""
@@ -45,21 +48,36 @@ class Unpacker:
         return Tended(accepted, promoted, tuple(refused), more, self._files.waiting.next_due_ms())
 
     def _unpack(self, batch: Batch, refused: list[str]) -> int:
-        """Places the next lines of `batch` and then says so in its name; returns how many were placed."""
+        """Places the next few lines of `batch`; returns how many were placed.
+
+        The batch's name says from time to time how far it is; after a crash what was placed since is found by a scan.
+        """
         if batch.name != self._name:
             batch = self._open(batch)
-        lines = self._lines[batch.done : batch.done + _LINES_AT_ONCE]
-        placed = [target for line in lines if (target := self._place(line, batch, refused))]
-        for folder_end in dict.fromkeys(os.path.dirname(target) for target in placed):
-            self._files.sync(f"{folder_end}/.")
-        done = batch.done + len(lines)
-        if done >= len(self._lines):
-            os.unlink(batch.path)
-            self._name = ""
-        else:
-            os.rename(batch.path, batch.path_after(done))
-        sync_directory(self._files.layout.inbox)
+            self._done, self._unsynced = batch.done, set()
+        try:
+            lines = self._lines[self._done : self._done + _LINES_AT_ONCE]
+            placed = self._place_all(self._read(lines, batch, refused))
+            self._done += len(lines)
+            self._unsynced.update(os.path.dirname(path) for path in placed)
+            if self._done >= len(self._lines) or self._done - batch.done >= _LINES_A_CHECKPOINT:
+                self._checkpoint(batch)
+        except BaseException:
+            self._name = ""  # some of these lines may be placed: open the batch anew, which looks
+            raise
         return len(placed)
+
+    def _checkpoint(self, batch: Batch) -> None:
+        """What was placed is durable, then the batch's name says so, or the batch goes."""
+        for folder in self._unsynced:
+            self._files.sync(f"{folder}/.")
+        self._unsynced = set()
+        if self._done < len(self._lines):
+            os.rename(batch.path, batch.path_after(self._done))
+            return
+        os.unlink(batch.path)
+        sync_directory(self._files.layout.inbox)
+        self._name = ""
 
     def _open(self, batch: Batch) -> Batch:
         self._lines = read_bytes(batch.path).split(b"\n")[:-1]
@@ -82,25 +100,37 @@ class Unpacker:
         ids = {line.split(b"|", 1)[0].decode("utf-8", "replace") for line in lines}
         return frozenset(task_id for task_id in ids if task_id in found or self._files.last_attempt(task_id))
 
-    def _place(self, line: bytes, batch: Batch, refused: list[str]) -> str:
-        """The path of the new task, or nothing when it lies there already or could not be read."""
-        try:
-            spec = parse_task(unseal(line.decode() + "\n"))
-        except (BadTask, UnicodeDecodeError) as error:
-            self._refuse(line, batch, str(error))
-            refused.append(str(error))
-            return ""
-        if spec.id in self._placed_before:
-            return ""
-        temporary = f"{self._files.layout.tmp}/{spec.id}.{os.getpid()}"
-        try:
-            write_synced(temporary, line + b"\n")
-            with self._files.lock:
-                return self._files.place(spec, Tries(), temporary, due_ms=spec.not_before_ms)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
+    def _read(self, lines: list[bytes], batch: Batch, refused: list[str]) -> list[tuple[TaskSpec, str]]:
+        """Each new task with its durable file in tmp/; what can't be read goes to corrupt/."""
+        found = []
+        for line in lines:
+            try:
+                spec = parse_task(unseal(line.decode() + "\n"))
+            except (BadTask, UnicodeDecodeError) as error:
+                self._refuse(line, batch, str(error))
+                refused.append(str(error))
+                continue
+            if spec.id not in self._placed_before:
+                temporary = f"{self._files.layout.tmp}/{spec.id}.{os.getpid()}"
+                write_synced(temporary, line + b"\n")
+                found.append((spec, temporary))
+        return found
+
+    def _place_all(self, read: list[tuple[TaskSpec, str]]) -> list[str]:
+        """Renames them into ready/ or waiting/ under one lock, looking for the end of each shelf once."""
+        placed = []
+        ends: dict[tuple[str, int], int] = {}
+        with self._files.lock:
+            for spec, temporary in read:
+                if spec.not_before_ms:
+                    placed.append(self._files.place(spec, Tries(), temporary, due_ms=spec.not_before_ms))
+                    continue
+                shelf = (spec.pool, spec.priority)
+                ends[shelf] = ends[shelf] + 1 if shelf in ends else self._files.ready.edge(*shelf)
+                target = self._files.ready.place_at(ends[shelf], *shelf, spec.id, Tries())
+                os.rename(temporary, target)
+                placed.append(target)
+        return placed
 
     def _refuse(self, line: bytes, batch: Batch, reason: str) -> None:
         path = f"{self._files.layout.tmp}/{batch.name}.line"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 from conductor.domain.view import Recovered, Running
 from conductor.domain.wire import Born, Busy, Died, LineBuffer, Message, NurseryUp, Ready, parse_message
-from conductor.domain.worker_id import parse_worker_id
+from conductor.domain.worker_id import parse_worker_id, slot_of
 from conductor.kit.process import owner_lives
 from conductor.ports import EventSink, Log, TaskQueue
 from conductor.supervisor import policy
@@ -35,6 +36,7 @@ class Fleet:
         self._events = events
         self._report_read, self._report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._reports = LineBuffer()
+        self._early: list[Ready | Busy] = []
         self._nurseries: dict[str, NurseryLink] = {}
         self._leaving: dict[int, NurseryLink] = {}
         self._nursery_failures: dict[str, int] = {}
@@ -64,33 +66,39 @@ class Fleet:
 
     def hear_reports(self, now: float) -> list[str]:
         """Takes what workers said; returns the pools in which one has claimed."""
-        pools: list[str] = []
-        while True:
-            try:
-                received = os.read(self._report_read, 65536)
-            except BlockingIOError:
-                return pools
-            for line in self._reports.feed(received):
-                message = parse_message(line)
-                if isinstance(message, Ready | Busy):
-                    pools.extend(self._hear_worker(message, now))
+        fresh = list(self._read_reports())
+        early, self._early = self._early, []
+        for message in (*early, *fresh):
+            self._hear_worker(message, now)
+        return [self._tell_started(message) for message in fresh if isinstance(message, Busy)]
 
-    def _hear_worker(self, message: Ready | Busy, now: float) -> list[str]:
+    def _read_reports(self) -> Iterator[Ready | Busy]:
+        with suppress(BlockingIOError):
+            while received := os.read(self._report_read, 65536):
+                for line in self._reports.feed(received):
+                    message = parse_message(line)
+                    if isinstance(message, Ready | Busy):
+                        yield message
+
+    def _hear_worker(self, message: Ready | Busy, now: float) -> None:
         identity = parse_worker_id(message.worker_id)
         slot = self.slots.by_pid(identity.pid) if identity else None
-        if slot is None:  # born and ready came through different pipes: look whether its birth waits in another
-            self.hear_nurseries(now)
-            slot = self.slots.by_pid(identity.pid) if identity else None
         if slot is None:
-            return []
-        if isinstance(message, Ready):
+            if owner_lives(message.worker_id):  # its birth is told through another pipe: it wakes us when it comes
+                self._early.append(message)
+        elif isinstance(message, Ready):
             self._act(slot.number, policy.WorkerReady(message.worker_id), now)
-            return []
-        event = policy.WorkerBusy(message.worker_id, message.task_id, message.attempt, message.limit_seconds)
-        self._act(slot.number, event, now)
+        else:
+            event = policy.WorkerBusy(message.worker_id, message.task_id, message.attempt, message.limit_seconds)
+            self._act(slot.number, event, now)
+
+    def _tell_started(self, message: Busy) -> str:
+        """Also for a task so short that its worker has gone before it was heard; returns the pool."""
+        slot = self.slots.get(slot_of(message.worker_id) or 0)
+        pool = slot.pool if slot else ""
         facts = {"task": message.task_id, "attempt": message.attempt, "worker": message.worker_id}
-        self._events.emit("task_started", **facts, pool=slot.pool)
-        return [slot.pool]
+        self._events.emit("task_started", **facts, pool=pool)
+        return pool
 
     def hear_nurseries(self, now: float) -> None:
         for pool, link in list(self._nurseries.items()):

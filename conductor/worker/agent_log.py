@@ -10,7 +10,7 @@ from conductor.kit.durable import write_all
 
 _TAIL_KEPT_IN_MEMORY = 65536
 _LONGEST_PARTIAL = 65536
-_HELD_BACK = 1024
+_HELD_BACK = 8192
 
 
 class AgentLog:
@@ -44,7 +44,7 @@ class AgentLog:
 
     def tail(self) -> str:
         """The last 64 KiB of what was stored."""
-        return self._recent.decode("utf-8", "replace")
+        return self._recent[-_TAIL_KEPT_IN_MEMORY:].decode("utf-8", "replace")
 
     def close(self) -> None:
         if self._partial:
@@ -55,10 +55,8 @@ class AgentLog:
             self._join()
 
     def _store_long_line(self) -> None:
-        """Stores most of an unended line, cut where no key can be cut in two."""
-        limit = len(self._partial) - _HELD_BACK
-        cut = max(self._partial.rfind(mark, 0, limit) for mark in (b" ", b'"', b"\t", b","))
-        cut = cut + 1 if cut > 0 else limit
+        """Stores most of an unended line; what is held back lets a key be seen whole before it is cut in two."""
+        cut = self._masker.safe_cut(self._partial, len(self._partial) - _HELD_BACK) or len(self._partial)
         self._store(self._masker.mask_bytes(self._partial[:cut]))
         self._partial = self._partial[cut:]
 

@@ -20,7 +20,7 @@ from conductor.kit.process import (
     send_signal,
     set_parent_death_signal,
 )
-from conductor.kit.signals import SignalPipe, default_signals
+from conductor.kit.signals import SignalPipe, unignore_signals
 from conductor.worker.agent_log import AgentLog
 
 _READ_BYTES = 262_144
@@ -211,7 +211,7 @@ def _become_agent(command: AgentCommand, output: int) -> NoReturn:
         if os.getppid() != parent:
             os._exit(125)
         signal.set_wakeup_fd(-1)
-        default_signals()
+        unignore_signals((signal.SIGINT,))
         empty = os.open("/dev/null", os.O_RDONLY)
         for target, source in ((0, empty), (1, output), (2, output)):
             os.dup2(source, target)

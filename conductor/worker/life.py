@@ -21,7 +21,7 @@ from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim
 from conductor.domain.wire import Busy, Ready
 from conductor.domain.worker_id import worker_id
-from conductor.kit.process import become_subreaper, own_identity, set_parent_death_signal, set_process_name
+from conductor.kit.process import become_subreaper, own_identity, set_parent_death_signal
 from conductor.kit.signals import SignalPipe
 from conductor.ports import AgentRegistry, Log, TaskQueue
 from conductor.worker.attempt import Workbench, limits_for, run_attempt
@@ -51,7 +51,6 @@ class Worker:
         self._queue = tools.queue
         self._report = report
         self._signals = SignalPipe((signal.SIGUSR1, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP))
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._id = worker_id(f"w{slot}", own_identity())
 
     def live(self, nursery_pid: int) -> WorkerExit:
@@ -60,12 +59,19 @@ class Worker:
         become_subreaper()
         if os.getppid() != nursery_pid:
             return WorkerExit.RETIRED
-        set_process_name("conductor-work")
         self._report(Ready(self._id).line())
+        return self.work_once()
+
+    def work_once(self) -> WorkerExit:
+        """POLL to REPORT."""
         claim = self._wait_for_claim()
         if isinstance(claim, WorkerExit):
             return claim
         return self._work(claim)
+
+    def close(self) -> None:
+        """Only a rehearsal outlives its worker."""
+        self._signals.close()
 
     def _wait_for_claim(self) -> Claim | WorkerExit:
         deadline = time.monotonic() + self._config.max_idle_seconds

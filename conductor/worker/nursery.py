@@ -16,7 +16,7 @@ from contextlib import suppress
 from conductor.domain.exits import WorkerExit
 from conductor.domain.wire import Born, Died, Fork, LineBuffer, NurseryUp, parse_message
 from conductor.kit.process import reap_children, set_process_name
-from conductor.kit.signals import SignalPipe, default_signals
+from conductor.kit.signals import SignalPipe, fresh_signals
 from conductor.worker.life import Worker, WorkerTools
 
 
@@ -28,9 +28,10 @@ class Nursery:
         self._report_fd = report_fd
         self._tools = tools
         self._buffer = LineBuffer()
+        fresh_signals()
         self._signals = SignalPipe((signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        set_process_name("conductor-nurse")
+        set_process_name("conductor-work")
 
     def run(self) -> int:
         gc.collect()
@@ -74,9 +75,6 @@ class Nursery:
         try:
             self._control.close()
             self._signals.close()
-            default_signals()
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_IGN)  # a broken pipe is an OSError here, as Python has it
             code = Worker(slot, self._tools, self._report).live(nursery_pid)
         except BaseException as error:  # the process's outer edge: what went wrong must be told before it ends
             self._tools.log.error("worker_broke", slot=slot, error=repr(error), traceback=traceback.format_exc())
