@@ -13,13 +13,14 @@ from conductor.domain.errors import ConductorError, DaemonNotRunning
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
 from conductor.kit.lock import QuickLock
-from conductor.queue.directory import DirectoryQueue
-from conductor.queue.files import Surroundings
+from conductor.queue.files import QueueFiles, Surroundings
 from conductor.queue.layout import Layout, open_home
 from conductor.settings.source import find_home
 
 if TYPE_CHECKING:
     from conductor.ports import AgentRegistry, Log
+    from conductor.queue.accepting import Accepting
+    from conductor.queue.directory import DirectoryQueue
     from conductor.settings.model import Settings
     from conductor.supervisor.plan import SupervisorPlan
     from conductor.worker.config import WorkerConfig
@@ -52,7 +53,16 @@ def patient_queue(layout: Layout, policy: RetryPolicy | None = None) -> Director
     return _queue(layout, lock, policy)
 
 
+def accepting_queue(layout: Layout) -> Accepting:
+    """Only what `submit` needs."""
+    from conductor.queue.accepting import Accepting
+
+    return Accepting(QueueFiles(layout, Surroundings(QuickLock(layout.lock, LOCK_DEADLINE_SECONDS), time.time, chance)))
+
+
 def _queue(layout: Layout, lock: AbstractContextManager[Any], policy: RetryPolicy | None) -> DirectoryQueue:
+    from conductor.queue.directory import DirectoryQueue
+
     return DirectoryQueue(layout, Surroundings(lock, time.time, chance, policy or RetryPolicy()))
 
 
@@ -65,8 +75,9 @@ def open_layout(flag: str | None, environment: Mapping[str, str]) -> Layout:
 
 
 def nursery_command(control_fd: int, report_fd: int) -> list[str]:
-    """-P: what lies in the current directory is not imported."""
-    code = f"from conductor.app import run_nursery; raise SystemExit(run_nursery({control_fd}, {report_fd}))"
+    """-P: what lies in the current directory is not imported. It ends by os._exit: nothing that a preloaded module left
+    to be done at the interpreter's end can hold it, and its socket closes only with the whole process."""
+    code = f"import os; from conductor.app import run_nursery; os._exit(run_nursery({control_fd}, {report_fd}))"
     return [sys.executable, "-P", "-c", code]
 
 
@@ -89,7 +100,7 @@ def run_nursery(control_fd: int, report_fd: int) -> int:
         agents = registry(config.agents)
         for module in (*config.preload, "conductor.agents.command"):
             import_module(module)
-    except (ImportError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # whatever a preloaded module does as it is imported, another try would do again
         log.error("nursery_cannot_start", error=f"{type(error).__name__}: {error}")
         return int(WorkerExit.CANNOT_START)
     rehearse(config, agents, log)

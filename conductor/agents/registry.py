@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from conductor.domain.errors import BadTask
-from conductor.ports import Agent
+
+if TYPE_CHECKING:
+    from conductor.ports import Agent
 
 BUILT_IN = {"command": "conductor.agents.command:CommandAgent"}
 
@@ -28,7 +30,7 @@ def registry(targets: Mapping[str, str]) -> Callable[[str], Agent]:
             if name not in targets:
                 raise BadTask(f"no agent {name!r} here: there is {', '.join(sorted(targets))}")
             module, _, attribute = targets[name].partition(":")
-            loaded[name] = cast(Agent, getattr(import_module(module), attribute)())
+            loaded[name] = cast("Agent", getattr(import_module(module), attribute)())
         return loaded[name]
 
     return agent

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, assert_never
 
 from conductor.domain.lines import format_timestamp, parse_result
-from conductor.domain.masking import masked_spec
+from conductor.domain.masking import Masker, masked_spec, secret_values
 from conductor.domain.task import TaskSpec, Tries
 from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting
 
@@ -32,7 +33,7 @@ def _spec_facts(spec: TaskSpec, tries: Tries) -> dict[str, Any]:
     shown = masked_spec(spec)
     return {
         "task": shown.id,
-        "description": shown.description,
+        "description": Masker(secret_values(os.environ)).mask(shown.description),
         "agent": shown.agent,
         "model": shown.model,
         "thinking": shown.thinking,

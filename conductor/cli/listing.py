@@ -22,6 +22,8 @@ from conductor.queue.directory import DirectoryQueue
 
 STATES = ("running", "recording", "ready", "batched", "waiting", "dead", "ended")
 _BYTES_A_LINE = 1200
+_PIPED_WIDTH = 200
+_LEAST_WHAT = 20
 
 
 @click.command("list")
@@ -77,20 +79,30 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    head = ("TASK", "STATE", "AGENT", "POOL", "PRIO", "TRY", "AGE")
+    lines = [_cells(row) for row in rows]
+    used = sum(max(len(line[column]) for line in (head, *lines)) + 2 for column in range(len(head)))
+    console = Console()
+    width = max(console.width if console.is_terminal else _PIPED_WIDTH, used + _LEAST_WHAT)  # ids are never cut
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("TASK", "STATE", "AGENT", "POOL", "PRIO", "TRY", "AGE"):
+    for column in head:
         table.add_column(column, no_wrap=True)
-    table.add_column("WHAT", overflow="ellipsis", no_wrap=True, ratio=1)
-    for row in rows:
-        state = row["status"] if row["state"] in ("ended", "dead") else row["state"]
-        cells = (row["task"], state, row["agent"], row["pool"], row["priority"], row["attempt"], _age(row))
-        table.add_row(*(Text(str(cell)) for cell in cells), Text(_what(row)))
-    Console().print(table)
+    table.add_column("WHAT", no_wrap=True, overflow="ellipsis", max_width=width - used)
+    for line, row in zip(lines, rows, strict=True):
+        table.add_row(*(Text(cell) for cell in line), Text(_what(row)))
+    Console(width=width).print(table)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    state = row["status"] if row["state"] in ("ended", "dead") else row["state"]
+    cells = (row["task"], state, row["agent"], row["pool"], row["priority"], row["attempt"], _age(row))
+    return tuple(str(cell) for cell in cells)
 
 
 def _what(row: dict[str, Any]) -> str:
+    """One line; an escape sequence in it must not reach the terminal."""
     text: str = row.get("preview") or row.get("description") or ""
-    return text.replace("\n", "⏎")
+    return "".join(char if char.isprintable() else "·" for char in text[:500].replace("\n", "⏎"))
 
 
 def _age(row: dict[str, Any]) -> str:

@@ -7,11 +7,13 @@ import re
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import click
 
-from conductor.app import open_layout, quick_queue, ring_doorbell
+from conductor.agents.registry import BUILT_IN, installed_agents
+from conductor.app import accepting_queue, open_layout, ring_doorbell
 from conductor.cli.types import DURATION
 from conductor.domain.errors import BadTask, DuplicateTask, UsageError
 from conductor.domain.exits import CliExit
@@ -19,6 +21,7 @@ from conductor.domain.home import Home
 from conductor.domain.lines import parse_description, parse_task
 from conductor.domain.task import DEFAULT_POOL, TaskSpec, check_spec
 from conductor.kit.ids import stamped_id
+from conductor.queue.layout import Layout
 from conductor.settings.source import raw_settings
 
 _TAG = re.compile(r"\s?\[(model|thinking):([^\[\]\s]+)\]")
@@ -56,8 +59,7 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     home = layout.home
     settings = raw_settings(home, os.environ)
     specs = _specs_of(description, options, str(settings.get("agent") or ""))
-    queue = quick_queue(layout)
-    accepted = _accept(queue, specs, if_absent=options["if_absent"])
+    accepted = _accept(layout, specs, if_absent=options["if_absent"])
     rung = _ring(home, specs)
     sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
     sys.stdout.flush()
@@ -82,7 +84,7 @@ def _specs_of(description: str, options: dict[str, Any], default_agent: str) -> 
     read = _read_line if options["lines"] else _described
     specs = []
     for number, line in enumerate(_input_lines(), start=1):
-        if not line.strip():
+        if not line.strip() or (options["lines"] and line.lstrip().startswith("#")):
             continue
         try:
             spec = read(parse_description(line))
@@ -101,14 +103,14 @@ def _input_lines() -> list[str]:
 
 
 def _read_line(line: str) -> TaskSpec:
-    spec = parse_task(line, missing_id="to-be-given")
-    return spec if spec.id != "to-be-given" else replace(spec, id="")
+    spec = parse_task(line, missing_id="none-yet")
+    return replace(spec, id="") if line.startswith("|") else spec
 
 
 def _described(text: str) -> TaskSpec:
     """A task from plain words, its inline tags taken out."""
     tags = {match[1]: match[2] for match in _TAG.finditer(text)}
-    plain = _TAG.sub("", text) if tags else text
+    plain = _TAG.sub("", text).strip() if tags else text
     return TaskSpec(id="", description=plain, model=tags.get("model", ""), thinking=tags.get("thinking", ""))
 
 
@@ -138,17 +140,20 @@ def _finished(spec: TaskSpec, options: dict[str, Any], default_agent: str, task_
 
 
 def _with_agent(spec: TaskSpec, default_agent: str) -> TaskSpec:
-    from conductor.agents.registry import BUILT_IN, installed_agents
-
     agent = spec.agent or default_agent
     if not agent:
         raise UsageError(
             "no agent: say --agent command to run the description as a shell command, or set `agent:` in "
             "conductor.yaml (`conductor init` writes one)"
         )
-    if agent not in BUILT_IN and agent not in installed_agents():
+    if not _is_agent(agent):
         raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_agents()))}")
     return replace(spec, agent=agent)
+
+
+@cache
+def _is_agent(name: str) -> bool:
+    return name in BUILT_IN or name in installed_agents()
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -162,19 +167,35 @@ def _new_id() -> str:
     return stamped_id("t", time.time())
 
 
-def _accept(queue: Any, specs: list[TaskSpec], *, if_absent: bool) -> int:
-    """Submits what is absent; returns how many were accepted."""
-    try:
-        if len(specs) == 1:
-            queue.submit(specs[0])
-        else:
-            queue.submit_many(specs)
-        return len(specs)
-    except DuplicateTask as error:
-        if not if_absent:
-            raise
-        absent = [spec for spec in specs if spec.id != error.task_id]
-        return _accept(queue, absent, if_absent=True) if absent else 0
+def _accept(layout: Layout, specs: list[TaskSpec], *, if_absent: bool) -> int:
+    """Submits all or, with `if_absent`, those whose id is free; returns how many were accepted."""
+    queue = accepting_queue(layout)
+    if if_absent:
+        specs = list({spec.id: spec for spec in reversed(specs)}.values())[::-1]  # the first of each id
+    while specs:
+        try:
+            if len(specs) == 1:
+                queue.submit(specs[0])
+            else:
+                queue.submit_many(specs)
+            return len(specs)
+        except DuplicateTask as error:
+            if not if_absent:
+                raise
+            specs = [spec for spec in _absent(layout, specs) if spec.id != error.task_id]
+    return 0
+
+
+def _absent(layout: Layout, specs: list[TaskSpec]) -> list[TaskSpec]:
+    """Those whose id is free, by one look at the whole queue: asking for each of thousands would take minutes."""
+    if len(specs) == 1:
+        return specs
+    from conductor.app import quick_queue
+    from conductor.domain.view import view_id
+
+    queue = quick_queue(layout)
+    taken = {view_id(view) for view in queue.tasks()}
+    return [spec for spec in specs if spec.id not in taken and queue.ended(spec.id) is None]
 
 
 def _ring(home: Home, specs: list[TaskSpec]) -> bool:
@@ -184,6 +205,7 @@ def _ring(home: Home, specs: list[TaskSpec]) -> bool:
 
 
 def _warn_of_pools(specs: list[TaskSpec], settings: dict[str, Any]) -> None:
-    known = {DEFAULT_POOL, *(settings.get("pools") or {})}
+    pools = settings.get("pools")
+    known = {DEFAULT_POOL, *(pools if isinstance(pools, dict) else ())}
     for pool in sorted({spec.pool for spec in specs} - known):
         click.echo(f"conductor: no pool {pool!r} in the settings yet: its tasks wait until there is one", err=True)

@@ -18,10 +18,10 @@ def parse_duration(text: str) -> float:
     if seconds is None:
         parts = _PART.findall(plain)
         if not parts or "".join(number + unit for number, unit in parts) != plain:
-            raise UsageError(f"can't read {text!r} as a time: write 30s, 10m, 2h or 1h30m")
+            raise UsageError(f"can't read {text[:80]!r} as a time: write 30s, 10m, 2h or 1h30m")
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds > MOST_SECONDS:
-        raise UsageError(f"{text!r} is more than ten years")
+        raise UsageError(f"{text[:80]!r} is more than ten years")
     return seconds
 
 

@@ -174,7 +174,7 @@ def parse_result(line: str) -> ResultLine:
     try:
         return ResultLine(fields[0], fields[1], Status(fields[2]), fields[3], unescape(fields[4]))
     except ValueError:
-        raise BadTask(f"unknown status {fields[2]!r}") from None
+        raise BadTask(f"unknown status {fields[2][:80]!r}") from None
 
 
 def format_timestamp(epoch_seconds: float) -> str:

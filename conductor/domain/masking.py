@@ -97,7 +97,10 @@ class Masker:
         return limit
 
     def mask(self, text: str) -> str:
-        return self.mask_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+        try:
+            return self.mask_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+        except UnicodeError:  # a surrogate that stands for no byte
+            return self.mask_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
 
 
 def _replacement(match: re.Match[bytes]) -> bytes:

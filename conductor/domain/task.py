@@ -96,7 +96,7 @@ def check_spec(spec: TaskSpec) -> TaskSpec:
     _check_numbers(spec)
     _check_env(spec.env)
     if spec.workspace and not spec.workspace.startswith("/"):
-        raise BadTask(f"workspace {spec.workspace!r} is not an absolute path")
+        raise BadTask(f"workspace {spec.workspace[:80]!r} is not an absolute path")
     return spec
 
 
@@ -124,5 +124,5 @@ def _check_numbers(spec: TaskSpec) -> None:
 def _check_env(env: tuple[tuple[str, str], ...]) -> None:
     for name, value in env:
         if not ENV_NAME.fullmatch(name):
-            raise BadTask(f"environment variable name {name!r} is not a name")
-        _check_text(f"value of {name}", value)
+            raise BadTask(f"environment variable name {name[:80]!r} is not a name")
+        _check_text(f"value of {name[:80]}", value)

@@ -10,14 +10,11 @@ from typing import Any
 
 from conductor.domain.errors import BadTask
 from conductor.domain.lines import parse_task, unseal
-from conductor.domain.retry import NextState, RetryPolicy
+from conductor.domain.retry import RetryPolicy
 from conductor.domain.task import TaskSpec, Tries
-from conductor.kit.durable import read_bytes, sync_directory
-from conductor.queue.inbox import move_aside
+from conductor.kit.durable import read_bytes, sync_directory, write_synced
 from conductor.queue.layout import Layout
-from conductor.queue.names import Entry, dead_name, owned_name, parse_counters, parse_owned
-from conductor.queue.records import next_of, read_record
-from conductor.queue.results_log import ResultsLog
+from conductor.queue.names import Entry, owned_name, parse_owned
 from conductor.queue.shelves import ReadyShelf, WaitingShelf
 
 
@@ -40,10 +37,8 @@ class QueueFiles:
         self.lock = surroundings.lock
         self.clock = surroundings.clock
         self.chance = surroundings.chance
-        self.policy = surroundings.policy
         self.ready = ReadyShelf(layout.ready)
         self.waiting = WaitingShelf(layout.waiting)
-        self.results = ResultsLog(layout.home.results)
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
@@ -57,7 +52,11 @@ class QueueFiles:
 
     def refuse(self, path: str, reason: str) -> None:
         """Moves `path` to corrupt/ with `reason` beside it."""
-        move_aside(path, self.layout.corrupt, reason, f"{self.now_ms():013d}")
+        target = f"{self.layout.corrupt}/{self.now_ms():013d}.{os.path.basename(path)[:150]}"
+        with suppress(FileNotFoundError):
+            write_synced(f"{target}.reason", reason.encode("utf-8", "backslashreplace") + b"\n")
+            os.rename(path, target)
+            sync_directory(self.layout.corrupt)
 
     def is_cancelled(self, task_id: str) -> bool:
         return os.path.exists(self.layout.cancel_mark(task_id))
@@ -82,42 +81,6 @@ class QueueFiles:
         shelf.sync(target)
         if not os.path.exists(target):  # claimed before it was synced: then the claim's name must last
             sync_directory(self.layout.claimed)
-
-    def settle(self, name: str, record: dict[str, Any]) -> None:
-        """The last step of a finish: moves finishing/<name> on as `record` decided. Doing it again changes nothing.
-
-        Nothing is synced here: a power cut brings the file back into finishing/ or claimed/, where recovery finds the
-        record and the line and settles it again.
-        """
-        path = f"{self.layout.finishing}/{name}"
-        state, due_ms, counts = next_of(record)
-        tries = parse_counters(counts)
-        assert tries is not None  # next_of has checked it
-        with suppress(FileNotFoundError):
-            match state:
-                case NextState.ENDED:
-                    # Kept, not unlinked: ext4 searches past every inode freed in the last minute for each new file.
-                    os.rename(path, f"{self.home.task(record['task'])}/task")
-                case NextState.DEAD:
-                    os.rename(path, f"{self.layout.dead}/{dead_name(record['task'], tries)}")
-                case NextState.WAITING:
-                    spec = self.read_task(path)
-                    with self.lock:
-                        self.place(spec, tries, path, due_ms=due_ms, at_head=not due_ms)
-
-    def complete(self, name: str, record: dict[str, Any]) -> None:
-        """Finishes what lies in finishing/: the line if it is not there yet, then the next state."""
-        line = record["line"].encode()
-        with self.lock:
-            if not self.results.holds(line, int(record["results_size"])):
-                self.results.append(line)
-        self.results.sync()
-        self.settle(name, record)
-
-    def read_attempt(self, entry: Entry) -> dict[str, Any] | None:
-        """The record of the attempt that an owned entry stands for, when its worker got so far."""
-        record = read_record(self.home.attempt(entry.task_id, entry.tries.started))
-        return record if record and record.get("worker") == entry.owner else None
 
     def owned_entries(self, folder: str) -> list[tuple[str, Entry]]:
         """(name, entry) of claimed/ or finishing/; a name that is not ours goes to corrupt/."""

@@ -13,13 +13,13 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from conductor.domain.errors import BadTask
-from conductor.domain.lines import format_task, parse_task, seal, unseal
+from conductor.domain.lines import parse_task, unseal
 from conductor.domain.task import TaskSpec
 from conductor.kit.durable import read_bytes, sync_directory, write_synced
+from conductor.queue.accepting import batch_text
 
 LARGEST_FILE = 256 * 1_048_576
 _BATCH = re.compile(r"(b-[0-9a-z-]+?)(?:@(\d+))?\.batch")
@@ -38,10 +38,6 @@ class Batch:
 
     def path_after(self, done: int) -> str:
         return f"{os.path.dirname(self.path)}/{self.name}@{done}.batch"
-
-
-def batch_text(specs: list[TaskSpec]) -> bytes:
-    return "".join(seal(format_task(spec)) for spec in specs).encode()
 
 
 class Inbox:
@@ -173,13 +169,3 @@ def _fault_of(path: str) -> str:
     if found.st_size > LARGEST_FILE:
         return f"inbox/{os.path.basename(path)} is larger than {LARGEST_FILE} bytes"
     return ""
-
-
-def move_aside(path: str, corrupt: str, reason: str, stamp: str) -> str:
-    """Moves what can't be read into corrupt/ with `<name>.reason` beside it, and returns its new path."""
-    target = f"{corrupt}/{stamp}.{os.path.basename(path)[:150]}"
-    with suppress(FileNotFoundError):
-        write_synced(f"{target}.reason", reason.encode("utf-8", "backslashreplace") + b"\n")
-        os.rename(path, target)
-        sync_directory(corrupt)
-    return target

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from conductor.domain.errors import BadTask
 from conductor.domain.outcome import Status
-from conductor.domain.task import TaskSpec, Tries
+from conductor.domain.task import ID_PATTERN, TaskSpec, Tries
 from conductor.domain.view import Counts, Ended, Queued, Running, TaskView, Waiting
 from conductor.queue.files import QueueFiles
 from conductor.queue.inbox import Batch, Inbox
@@ -61,6 +61,8 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
 
 
 def find(files: QueueFiles, task_id: str) -> TaskView | None:
+    if not ID_PATTERN.fullmatch(task_id):
+        return None  # no such id was ever accepted, and it may be a path
     found = locate(files, task_id)
     if found is not None and not found.is_dead:
         view = _view(files, found)

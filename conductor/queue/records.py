@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import Any
 
 from conductor.domain.lines import ResultLine, format_result, format_timestamp
-from conductor.domain.outcome import TaskResult
+from conductor.domain.outcome import Status, TaskResult
 from conductor.domain.retry import NextState, Verdict
 from conductor.domain.task import Claim
 from conductor.kit.durable import read_bytes, sync_directory, write_synced
@@ -15,6 +16,7 @@ from conductor.queue.names import counters, parse_counters
 
 RECORD_VERSION = 1
 _LARGEST_RECORD = 4_194_304
+_NOT_A_RECORD = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 
 def make_record(claim: Claim, result: TaskResult, verdict: Verdict, results_size: int) -> dict[str, Any]:
@@ -59,17 +61,26 @@ def write_record(directory: str, tasks_root: str, record: dict[str, Any]) -> Non
 
 
 def read_record(directory: str) -> dict[str, Any] | None:
-    """The record in an attempt's folder, or None where there is none or a torn one."""
+    """The record in an attempt's folder; None where there is none, a torn one, or something that an agent put there.
+
+    A disk that can't be read is an error: taken for `no record`, it would have the attempt recorded a second time.
+    """
     try:
         record = json.loads(read_bytes(f"{directory}/result.json", _LARGEST_RECORD))
-    except (OSError, ValueError):
+        verdict_of(record)
+        return record if isinstance(record["line"], str) and isinstance(record["results_size"], int) else None
+    except OSError as error:
+        if error.errno in _NOT_A_RECORD:
+            return None
+        raise
+    except (ValueError, KeyError, TypeError):
         return None
-    return record if isinstance(record, dict) and "next" in record and "line" in record else None
 
 
-def next_of(record: dict[str, Any]) -> tuple[NextState, int, str]:
-    """(state, due time in ms, counters) that the record decided for the task."""
+def verdict_of(record: dict[str, Any]) -> Verdict:
+    """What the record decided, as it was decided then."""
     following = record["next"]
-    if parse_counters(following["tries"]) is None:
+    tries = parse_counters(following["tries"])
+    if tries is None:
         raise ValueError(f"counters {following['tries']!r}")
-    return NextState(following["state"]), int(following["due_ms"]), following["tries"]
+    return Verdict(NextState(following["state"]), Status(record["status"]), tries, int(following["due_ms"]))

@@ -8,36 +8,42 @@ from contextlib import suppress
 
 from conductor.domain.errors import BadTask, Fenced
 from conductor.domain.outcome import Outcome, Status, TaskResult
-from conductor.domain.retry import Verdict
 from conductor.domain.task import Claim
 from conductor.domain.view import Recovered
+from conductor.queue.attempts import Attempts
 from conductor.queue.files import QueueFiles
 from conductor.queue.names import Entry
 
 _STALE_TMP_SECONDS = 3600.0
 
-Finish = Callable[[Claim, TaskResult], Verdict]
 
-
-def recover(files: QueueFiles, owner_lives: Callable[[str], bool], finish: Finish) -> list[Recovered]:
+def recover(files: QueueFiles, attempts: Attempts, owner_lives: Callable[[str], bool]) -> list[Recovered]:
     """Finishes every claim whose owner is gone. Killed anywhere, doing it again brings the same end."""
-    done = []
+    done, failed = [], None
     for folder in (files.layout.finishing, files.layout.claimed):
         for name, entry in files.owned_entries(folder):
-            if not owner_lives(entry.owner):
-                with suppress(FileNotFoundError, Fenced):  # its owner was just finishing
-                    done.append(_recover_one(files, f"{folder}/{name}", entry, finish))
+            if owner_lives(entry.owner):
+                continue
+            try:
+                done.append(_recover_one(files, attempts, f"{folder}/{name}", entry))
+            except (FileNotFoundError, Fenced):
+                continue  # its owner was just finishing
+            except OSError as error:  # a disk that refuses one must not keep the others waiting
+                failed = error
     sweep_tmp(files)
+    if failed is not None:
+        raise failed
     return [recovered for recovered in done if recovered is not None]
 
 
-def _recover_one(files: QueueFiles, path: str, entry: Entry, finish: Finish) -> Recovered | None:
+def _recover_one(files: QueueFiles, attempts: Attempts, path: str, entry: Entry) -> Recovered | None:
     name = os.path.basename(path)
-    record = files.read_attempt(entry)
-    if record is not None:
-        if path.startswith(files.layout.claimed):
+    record = attempts.read_attempt(entry)
+    claimed = path.startswith(files.layout.claimed)
+    if record is not None and not (claimed and files.is_cancelled(entry.task_id)):
+        if claimed:
             os.rename(path, f"{files.layout.finishing}/{name}")
-        files.complete(name, record)
+        attempts.complete(name, record)
         return Recovered(entry.task_id, entry.tries.started, entry.owner, Status(record["status"]), was_recorded=True)
     try:
         spec = files.read_task(path)
@@ -47,7 +53,7 @@ def _recover_one(files: QueueFiles, path: str, entry: Entry, finish: Finish) -> 
     if path.startswith(files.layout.finishing):
         os.rename(path, f"{files.layout.claimed}/{name}")
     claim = Claim(spec, entry.tries, entry.owner, files.home.attempt(entry.task_id, entry.tries.started))
-    verdict = finish(claim, _lost(files, claim, path))
+    verdict = attempts.finish(claim, _lost(files, claim, path))
     return Recovered(entry.task_id, entry.tries.started, entry.owner, verdict.status, was_recorded=False)
 
 

@@ -11,8 +11,8 @@ from conductor.domain.lines import parse_task, unseal
 from conductor.domain.task import TaskSpec, Tries
 from conductor.domain.view import Tended
 from conductor.kit.durable import read_bytes, sync_directory, write_synced
-from conductor.kit.ids import stamped_id
 from conductor.queue import listing
+from conductor.queue.accepting import new_batch_name
 from conductor.queue.files import QueueFiles
 from conductor.queue.inbox import Batch
 from conductor.queue.names import parse_ordered
@@ -20,10 +20,6 @@ from conductor.queue.names import parse_ordered
 _LINES_AT_ONCE = 8
 _LINES_A_CHECKPOINT = 128
 _PROMOTED_AT_ONCE = 64
-
-
-def new_batch_name(now: float) -> str:
-    return stamped_id("b", now)
 
 
 class Unpacker:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from conductor.domain.durations import parse_duration
 from conductor.domain.errors import SettingsInvalid, UsageError
@@ -19,12 +19,20 @@ _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def _seconds(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("write a time as 30s, 10m or 2h")
     if isinstance(value, str):
         try:
             return parse_duration(value)
         except UsageError as error:
             raise ValueError(str(error)) from None
     return value
+
+
+def _pool_name(name: str) -> str:
+    if not ID_PATTERN.fullmatch(name):
+        raise ValueError("a pool's name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+    return name
 
 
 def _bytes(value: object) -> object:
@@ -36,7 +44,8 @@ def _bytes(value: object) -> object:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+PoolName = Annotated[str, AfterValidator(_pool_name)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096)]
 
 
@@ -67,7 +76,7 @@ class Settings(_Strict):
 
     agent: str = Field("", description="the agent of tasks that name none; empty: they must name one")
     workers: int = Field(3, ge=0, le=1000, description="workers of the pool `default`")
-    pools: dict[str, PoolSettings] = Field({}, description="further pools by name")
+    pools: dict[PoolName, PoolSettings] = Field({}, description="further pools by name")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
     max_idle_time: Seconds = Field(300.0, description="an idle worker is replaced after this")
     timeout: Seconds = Field(3600.0, description="how long an attempt may run")
@@ -93,21 +102,21 @@ def load_settings(home: Home, environment: Mapping[str, str], flags: Mapping[str
         **{name: value for name, value in (flags or {}).items() if value is not None},
     }
     try:
-        settings = Settings.model_validate(given)
+        return Settings.model_validate(given)
     except ValidationError as error:
         faults = "\n".join(f"  {_fault(dict(fault))}" for fault in error.errors())
         raise SettingsInvalid(
             f"settings of {home.path} are wrong ({home.settings_file} and variables):\n{faults}"
         ) from None
-    for pool in settings.pools:
-        if not ID_PATTERN.fullmatch(pool):
-            raise SettingsInvalid(f"pool name {pool!r} does not match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
-    return settings
+
+
+_SECTIONS: dict[str, type[_Strict]] = {"pools": PoolSettings, "retry": RetrySettings, "restart": RestartSettings}
 
 
 def _fault(fault: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
+    where = ".".join(str(part) for part in fault["loc"] if part != "[key]")
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), Settings.model_fields, n=1)
+        section = _SECTIONS[str(fault["loc"][0])] if len(fault["loc"]) > 1 else Settings
+        near = difflib.get_close_matches(str(fault["loc"][-1]), section.model_fields, n=1)
         return f"{where}: unknown" + (f", did you mean {near[0]}?" if near else "")
     return f"{where}: {fault['msg']}, not {fault['input']!r}"

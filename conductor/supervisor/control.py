@@ -72,11 +72,9 @@ class ControlServer:
         except OSError:
             chunk = b""
         client.received += chunk
-        *lines, rest = client.received.split(b"\n")
-        for line in lines:
-            self._reply(client, line)
-        client.received = rest
-        if not chunk or len(rest) > _LONGEST_REQUEST:
+        *lines, client.received = client.received.split(b"\n")
+        heard = all(self._reply(client, line) for line in lines)
+        if not chunk or not heard or len(client.received) > _LONGEST_REQUEST:
             self._drop(descriptor)
 
     def drop_the_slow(self) -> None:
@@ -93,20 +91,24 @@ class ControlServer:
         with suppress(OSError):
             os.unlink(self._path)
 
-    def _reply(self, client: _Client, line: bytes) -> None:
+    def _reply(self, client: _Client, line: bytes) -> bool:
+        """Answers one line; False when the client does not take its answer."""
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise ValueError("a request is a JSON object")
             answer = self._answer(request)
-        except (ValueError, TypeError, KeyError, ConductorError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ConductorError) as error:
             answer = {"error": str(error)}
-        if answer is not None:
-            with suppress(OSError):
-                client.connection.setblocking(True)
-                client.connection.settimeout(1.0)
-                client.connection.sendall(json.dumps(answer, default=str).encode() + b"\n")
-                client.connection.setblocking(False)
+        if answer is None:
+            return True
+        try:
+            client.connection.settimeout(1.0)
+            client.connection.sendall(json.dumps(answer, default=str).encode() + b"\n")
+            client.connection.setblocking(False)
+        except OSError:
+            return False
+        return True
 
     def _drop(self, descriptor: int) -> None:
         client = self._clients.pop(descriptor, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from conductor.domain.errors import BadTask
@@ -32,9 +33,14 @@ class EventLog:
         self._sequence = int(last.get("seq", 0))
         self._told = int(last.get("results", 0))
         self.finished: dict[str, int] = {}
+        self._lost = 0
 
     def emit(self, action: str, **facts: object) -> None:
-        self._write([self._line(action, facts)])
+        """Appends one event. Where the disk refuses it is lost, and the next one that is written says how many were."""
+        if self._lost and self._write([self._line("events_lost", {"events": self._lost})]):
+            self._lost = 0
+        if self._lost or not self._write([self._line(action, facts)]):
+            self._lost += 1
 
     def follow_results(self) -> bool:
         """Emits one event for each new whole line of results.txt; tells whether any attempt is to be retried."""
@@ -46,11 +52,12 @@ class EventLog:
             return False
         whole = fresh[: fresh.rfind(b"\n") + 1]
         lines = whole.splitlines(keepends=True)
-        events = []
+        events, before = [], (self._told, dict(self.finished))
         for line in lines:
             self._told += len(line)
             events.append(self._finished(line))
-        self._write(events)
+        if not self._write(events):
+            self._told, self.finished = before  # they are told the next time
         return any("|RETRY|" in line.decode("utf-8", "replace") for line in lines)
 
     def _finished(self, line: bytes) -> str:
@@ -66,29 +73,45 @@ class EventLog:
     def _line(self, action: str, facts: dict[str, Any]) -> str:
         self._sequence += 1
         now = format_timestamp(self._clock())
-        event = {"seq": self._sequence, "time": now, "action": action, **facts, "results": self._told}
+        shown = {name: self._mask(value) if isinstance(value, str) else value for name, value in facts.items()}
+        event = {"seq": self._sequence, "time": now, "action": action, **shown, "results": self._told}
         return self._mask(json.dumps(event, default=str)) + "\n"
 
-    def _write(self, lines: list[str]) -> None:
-        if lines:
+    def _write(self, lines: list[str]) -> bool:
+        """Whether the disk took all of `lines`; else it holds none: a full one costs events, never the daemon."""
+        end = os.fstat(self._descriptor).st_size
+        try:
             write_all(self._descriptor, "".join(lines).encode())
+        except OSError:
+            self._sequence -= len(lines)
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, end)
+            return False
+        return True
 
     def _last_event(self) -> dict[str, Any]:
         """The last whole event; a torn line behind it is cut off."""
-        size = os.fstat(self._descriptor).st_size
-        start = max(0, size - _LAST_LINE_WITHIN)
-        text = os.pread(self._descriptor, size - start, start)
-        whole = text[: text.rfind(b"\n") + 1]
-        if len(whole) < len(text):
-            os.ftruncate(self._descriptor, start + len(whole))
-        for line in reversed(whole.splitlines()):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict) and "seq" in event:
+        size, within = os.fstat(self._descriptor).st_size, _LAST_LINE_WITHIN
+        while True:
+            start = max(0, size - within)
+            whole, newline, torn = os.pread(self._descriptor, size - start, start).rpartition(b"\n")
+            if torn and (newline or start == 0):
+                os.ftruncate(self._descriptor, size - len(torn))
+            event = _last_of(whole.split(b"\n") if start == 0 else whole.split(b"\n")[1:])
+            if event or start == 0:
                 return event
-        return {}
+            within *= 8
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _last_of(lines: list[bytes]) -> dict[str, Any]:
+    for line in reversed(lines):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "seq" in event:
+            return event
+    return {}

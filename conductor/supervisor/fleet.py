@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from conductor.domain.exits import WorkerExit
 from conductor.domain.view import Recovered, Running
 from conductor.domain.wire import Born, Busy, Died, LineBuffer, Message, NurseryUp, Ready, parse_message
 from conductor.domain.worker_id import parse_worker_id, slot_of
-from conductor.kit.process import owner_lives
+from conductor.kit.process import owner_lives, stat_fields
 from conductor.ports import EventSink, Log, TaskQueue
 from conductor.supervisor import policy
 from conductor.supervisor.nurseries import NurseryCommand, NurseryLink
@@ -148,11 +149,10 @@ class Fleet:
             self._log.warning("worker_exited", slot=slot.number, pid=pid, code=code)
 
     def _nursery_exit(self, link: NurseryLink, code: int, now: float) -> None:
-        if self._nurseries.get(link.pool) is not link:
-            return
-        if code == 78:
+        if code == WorkerExit.CANNOT_START:  # also where its end of file was noticed before its end
             self.halted = f"the nursery of pool {link.pool} cannot start: see its log line above"
-        self._nursery_gone(link.pool, now)
+        if self._nurseries.get(link.pool) is link:
+            self._nursery_gone(link.pool, now)
 
     def _nursery_gone(self, pool: str, now: float) -> None:
         """Its idle workers leave by themselves, busy ones finish and become our children."""
@@ -282,18 +282,27 @@ class Fleet:
     def _adopt(self, living: list[tuple[str, int, str]], now: float) -> None:
         for task_id, attempt, worker in living:
             identity = parse_worker_id(worker)
-            if identity is None or not worker.startswith("w") or self.slots.by_pid(identity.pid):
+            slot = self.slots.by_pid(identity.pid) if identity else None
+            if identity is None or not worker.startswith("w") or (slot and isinstance(slot.state, policy.Busy)):
                 continue
             view = self._queue.find(task_id)
             if not isinstance(view, Running) or view.worker_id != worker:
                 continue
             limit = view.spec.timeout_seconds or self._plan.timeout
             left = max(0.0, view.since + limit - time.time()) + self._plan.grace + 60.0
-            busy = policy.Busy(now, identity.pid, worker, task_id, attempt, now + left)
-            slot = self.slots.adopt(view.spec.pool, busy)
-            self._adopted.add(identity.pid)
-            self._log.info("worker_adopted", slot=slot.number, pid=identity.pid, task=task_id, attempt=attempt)
-            self._events.emit("task_adopted", task=task_id, attempt=attempt, worker=worker)
+            if slot is not None:  # ours, and what it said of its claim was lost
+                self._act(slot.number, policy.WorkerBusy(worker, task_id, attempt, left), now)
+            elif not self._is_being_born(identity.pid):
+                busy = policy.Busy(now, identity.pid, worker, task_id, attempt, now + left)
+                slot = self.slots.adopt(view.spec.pool, busy)
+                self._adopted.add(identity.pid)
+                self._log.info("worker_adopted", slot=slot.number, pid=identity.pid, task=task_id, attempt=attempt)
+                self._events.emit("task_adopted", task=task_id, attempt=attempt, worker=worker)
+
+    def _is_being_born(self, pid: int) -> bool:
+        """Whether its birth is still to be told by a nursery of ours."""
+        fields = stat_fields(pid)
+        return fields is not None and int(fields[1]) in {link.pid for link in self._nurseries.values()}
 
     def notice_silent_exits(self, now: float) -> None:
         """Workers of an earlier supervisor are not our children: only their identity tells that they ended."""

@@ -200,25 +200,26 @@ def _after_exit(slot: Slot, code: int | None, now: float, policy: RestartPolicy)
     recover = (Recover(slot.state.worker_id),) if isinstance(slot.state, Idle | Busy) else ()
     if code == WorkerExit.CANNOT_START:
         return replace(slot, state=Vacant()), (*recover, Halt("a worker cannot start: see its log line above"))
+    if not isinstance(slot.state, Starting | Idle | Busy):
+        return slot, ()  # told twice
     if code in _ENDED_WELL:
         return replace(slot, state=Vacant(), failures=0), ()
     if code == WorkerExit.CANNOT_RECORD:
         return replace(slot, state=BackingOff(now, now + _RECORD_AGAIN_SECONDS, "could not record a result")), recover
-    if code is None and isinstance(slot.state, Idle | Busy):
+    if isinstance(slot.state, Starting):
+        return _spend_budget(slot, code, now, policy), ()
+    if code is None:
         return replace(slot, state=Vacant()), recover
-    return _spend_budget(slot, code, now, policy, recover)
+    return replace(slot, state=BackingOff(now, now + policy.delay(1), f"a worker broke (exit {code})")), recover
 
 
-def _spend_budget(
-    slot: Slot, code: int | None, now: float, policy: RestartPolicy, recover: tuple[Move, ...]
-) -> tuple[Slot, tuple[Move, ...]]:
+def _spend_budget(slot: Slot, code: int | None, now: float, policy: RestartPolicy) -> Slot:
     failures = slot.failures + 1
     how = "killed" if code is None else f"exit {code}"
     why = f"{failures} starts in a row failed ({how})" if failures > 1 else f"a start failed ({how})"
     if failures >= policy.budget:
-        return replace(slot, state=GivenUp(now, why), failures=failures), recover
-    until = now + policy.delay(failures)
-    return replace(slot, state=BackingOff(now, until, why), failures=failures), recover
+        return replace(slot, state=GivenUp(now, why), failures=failures)
+    return replace(slot, state=BackingOff(now, now + policy.delay(failures), why), failures=failures)
 
 
 def wakes_at(slot: Slot, policy: RestartPolicy) -> float | None:

@@ -52,7 +52,8 @@ class AgentLog:
             self._partial = b""
         os.close(self._descriptor)
         if self._segment >= 0:
-            self._join()
+            with suppress(FileNotFoundError):  # the agent removed its own folder
+                self._join()
 
     def _store_long_line(self) -> None:
         """Stores most of an unended line; what is held back lets a key be seen whole before it is cut in two."""

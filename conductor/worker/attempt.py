@@ -52,7 +52,11 @@ def run_attempt(claim: Claim, bench: Workbench, is_cancelled: Callable[[], bool]
         return None
     report = agent.judge(prompt, Ending(end.exit_code, end.signal, log.tail()))
     outcome, reason, preview = _judge(end, report, limits_for(claim, bench.config))
-    text = _write_answer(claim.directory, masker.mask(report.text), masker)
+    try:
+        text = _write_answer(claim.directory, masker.mask(report.text), masker)
+    except OSError as error:  # no answer, no success
+        outcome = Outcome.FAILED if outcome is Outcome.SUCCESS else outcome
+        text = reason = f"its answer could not be written: {error}"
     return TaskResult(
         outcome=outcome,
         reason=masker.mask(reason),
@@ -116,12 +120,13 @@ def _judge(end: ProcessEnd, report: AgentReport, limits: Limits) -> tuple[Outcom
 
 def _write_answer(directory: str, text: str, masker: Masker) -> str:
     """RESULT.txt and SUMMARY.txt, unless the agent wrote them; returns the answer, masked."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)  # an agent may have removed its own folder
     own = _own_file(f"{directory}/RESULT.txt", masker)
     if own is None:
-        write_plain(f"{directory}/RESULT.txt", _ending_with_newline(text))
+        write_plain(f"{directory}/RESULT.txt", _line_ended(text).encode("utf-8", "replace"))
     answer = text if own is None else own
     if _own_file(f"{directory}/SUMMARY.txt", masker, SUMMARY_CHARACTERS) is None:
-        write_plain(f"{directory}/SUMMARY.txt", _ending_with_newline(summary_of(answer)))
+        write_plain(f"{directory}/SUMMARY.txt", summary_of(answer).encode("utf-8", "replace"))
     return answer
 
 
@@ -141,12 +146,13 @@ def _own_file(path: str, masker: Masker, most_characters: int = _LARGEST_RESULT)
 
 
 def summary_of(text: str) -> str:
-    """The end of `text`, at most 2,000 characters, from a line's beginning where it can be."""
-    if len(text) <= SUMMARY_CHARACTERS:
-        return text
-    end = text[-SUMMARY_CHARACTERS + 2 :]
-    return "…\n" + (end[end.index("\n") + 1 :] if "\n" in end[:200] else end[: SUMMARY_CHARACTERS - 2])
+    """The end of `text`, at most 2,000 characters with its line end, from a line's beginning where it can be."""
+    whole = _line_ended(text)
+    if len(whole) <= SUMMARY_CHARACTERS:
+        return whole
+    end = whole[-SUMMARY_CHARACTERS + 2 :]
+    return "…\n" + (end[end.index("\n") + 1 :] if "\n" in end[:200] else end)
 
 
-def _ending_with_newline(text: str) -> bytes:
-    return (text if not text or text.endswith("\n") else text + "\n").encode("utf-8", "replace")
+def _line_ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"

@@ -1,0 +1,110 @@
+"""Accepting tasks durably: the only part of the queue that `submit` needs, so it imports little."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from conductor.domain.errors import DuplicateTask
+from conductor.domain.lines import format_task, seal
+from conductor.domain.task import GENERATED_ID, TaskSpec, Tries, check_spec
+from conductor.kit.durable import sync_directory, write_synced
+from conductor.kit.ids import stamped_id
+from conductor.queue.files import QueueFiles
+
+
+def new_batch_name(now: float) -> str:
+    return stamped_id("b", now)
+
+
+def batch_text(specs: Sequence[TaskSpec]) -> bytes:
+    """The content of a batch file: a sealed line a task."""
+    return "".join(seal(format_task(spec)) for spec in specs).encode()
+
+
+class Accepting:
+    """Takes ids and tasks."""
+
+    def __init__(self, files: QueueFiles) -> None:
+        self._files = files
+        self._layout = files.layout
+        self._home = files.home
+
+    def submit(self, spec: TaskSpec) -> None:
+        check_spec(spec)
+        generated = bool(GENERATED_ID.fullmatch(spec.id))
+        temporary = f"{self._layout.tmp}/{spec.id}.{os.getpid()}"
+        try:
+            write_synced(temporary, seal(format_task(spec)).encode())
+            with self._files.lock:
+                if not generated:
+                    self._reserve(spec.id)
+                target = self._files.place(spec, Tries(), temporary, due_ms=spec.not_before_ms)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        self._files.sync(target)
+        if not generated:
+            sync_directory(self._home.tasks)
+
+    def submit_many(self, specs: Sequence[TaskSpec]) -> None:
+        if not specs:
+            return
+        for spec in specs:
+            check_spec(spec)
+        named = [spec.id for spec in specs if not GENERATED_ID.fullmatch(spec.id)]
+        seen: set[str] = set()
+        for task_id in named:
+            if task_id in seen:
+                raise DuplicateTask(task_id)
+            seen.add(task_id)
+        name = new_batch_name(self._files.clock())
+        temporary = f"{self._layout.tmp}/{name}.batch"
+        try:
+            write_synced(temporary, batch_text(specs))
+            with self._files.lock:
+                self._reserve_all(named)
+                os.rename(temporary, f"{self._layout.inbox}/{name}.batch")
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        sync_directory(self._layout.inbox)
+        if named:
+            sync_directory(self._home.tasks)
+
+    def _reserve_all(self, task_ids: list[str]) -> None:
+        """Takes all ids or none: a refused batch leaves no trace."""
+        made = []
+        try:
+            for task_id in task_ids:
+                if self._reserve(task_id):
+                    made.append(task_id)  # noqa: PERF401 - what was made must be known when one is refused
+        except BaseException:
+            for task_id in made:
+                with suppress(OSError):
+                    os.rmdir(self._home.task(task_id))
+            raise
+
+    def _reserve(self, task_id: str) -> bool:
+        """Takes an id by making its folder; False where a submit that was killed had made it. The lock is held."""
+        try:
+            os.mkdir(self._home.task(task_id), 0o700)
+            return True
+        except FileExistsError:
+            from conductor.queue import listing  # only where an id is taken
+
+            if self._files.last_attempt(task_id) or listing.locate(self._files, task_id) is not None:
+                raise DuplicateTask(task_id) from None
+            return False
+
+    def try_reserve(self, task_id: str) -> bool:
+        """Takes an id for a line of the inbox; False when it is taken."""
+        with self._files.lock:
+            try:
+                self._reserve(task_id)
+            except DuplicateTask:
+                return False
+        return True
