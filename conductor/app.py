@@ -75,8 +75,8 @@ def open_layout(flag: str | None, environment: Mapping[str, str]) -> Layout:
 
 
 def nursery_command(control_fd: int, report_fd: int) -> list[str]:
-    """-P: what lies in the current directory is not imported. It ends by os._exit: nothing that a preloaded module left
-    to be done at the interpreter's end can hold it, and its socket closes only with the whole process."""
+    """-P: what lies in the current directory is not imported. It ends by os._exit: no thread and no exit handler that
+    a preloaded module left can hold it."""
     code = f"import os; from conductor.app import run_nursery; os._exit(run_nursery({control_fd}, {report_fd}))"
     return [sys.executable, "-P", "-c", code]
 
@@ -145,16 +145,21 @@ def _first_line(descriptor: int) -> str:
 # -- daemon
 
 
+def retry_policy(settings: Settings) -> RetryPolicy:
+    waits = settings.retry
+    return RetryPolicy(settings.retries, waits.max_lost, waits.first_wait, waits.longest_wait)
+
+
 def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> SupervisorPlan:
     """What the supervisor and the nurseries are told, from checked settings."""
+    from conductor.kit.cgroup import delegated_cgroup
     from conductor.supervisor.plan import PoolPlan, SupervisorPlan
     from conductor.supervisor.policy import RestartPolicy
     from conductor.worker.config import WorkerConfig
 
-    retry = RetryPolicy(
-        settings.retries, settings.retry.max_lost, settings.retry.first_wait, settings.retry.longest_wait
-    )
+    retry = retry_policy(settings)
     restart = settings.restart
+    cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
     pools = {
         name: PoolPlan(
             pool.workers,
@@ -168,6 +173,7 @@ def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> Supe
                 stall_seconds=settings.stall_timeout,
                 grace_seconds=settings.grace,
                 log_bytes=settings.log_cap,
+                cgroup=cgroup,
                 env_pass=(*settings.environment, "OPENCLAW_BIN", "DISCORD_CHANNEL"),
                 retry=retry,
             ).to_json(),
@@ -182,6 +188,7 @@ def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> Supe
         grace=settings.grace,
         timeout=settings.timeout,
         restart=RestartPolicy(restart.budget, restart.first_delay, restart.longest_delay, restart.start_timeout),
+        cgroup=cgroup,
     )
 
 
@@ -196,13 +203,16 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
         from conductor.agents.registry import installed_agents
 
         agents = installed_agents()
-        policy = RetryPolicy(
-            settings.retries, settings.retry.max_lost, settings.retry.first_wait, settings.retry.longest_wait
-        )
-        queue = patient_queue(layout, policy)
+        queue = patient_queue(layout, retry_policy(settings))
+
+        def reload() -> SupervisorPlan:
+            fresh = boot.load_settings()
+            queue.use_policy(retry_policy(fresh))
+            return make_plan(layout.home, fresh, agents)
+
         return boot.run(
             plan=make_plan(layout.home, settings, agents),
-            reload=lambda: make_plan(layout.home, boot.load_settings(), agents),
+            reload=reload,
             queue=queue,
             inbox=layout.inbox,
             nursery_command=nursery_command,

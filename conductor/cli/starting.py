@@ -40,6 +40,7 @@ TEMPLATE = """\
 #   longest_delay: 60s
 
 # log_cap: 10MiB             # of agent.log; its head and its tail are kept
+# cgroup: auto               # a cgroup for each attempt where systemd delegated one; off; or a folder for them
 # environment: []            # variables that agents inherit beyond PATH, HOME, LANG and the like: NAME or PREFIX*
 """
 

@@ -26,7 +26,7 @@ class Attempts:
         self._files = files
         self._layout = files.layout
         self._home = files.home
-        self._policy = policy
+        self.policy = policy
         self._results = ResultsLog(files.home.results)
 
     def claim(self, pool: str, worker_id: str) -> Claim | None:
@@ -124,7 +124,7 @@ class Attempts:
         return verdict_of(record)
 
     def _judge(self, claim: Claim, result: TaskResult) -> tuple[Verdict, dict[str, Any]]:
-        policy = self._policy
+        policy = self.policy
         retries = policy.retries if claim.spec.retries is None else claim.spec.retries
         now_ms = self._files.now_ms()
         verdict = after_attempt(result.outcome, claim.tries, retries, policy, now_ms, self._files.chance())

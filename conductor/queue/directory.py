@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from conductor.domain.errors import NoSuchTask, UsageError
 from conductor.domain.outcome import Outcome, Status, TaskResult
-from conductor.domain.retry import Verdict
+from conductor.domain.retry import RetryPolicy, Verdict
 from conductor.domain.task import Claim, TaskSpec
 from conductor.domain.view import Counts, Ended, Queued, Recovered, Running, TaskView, Tended, Waiting
 from conductor.kit.durable import sync_directory, write_synced
@@ -29,6 +29,10 @@ class DirectoryQueue:
         self._accepting = Accepting(self._files)
         self._attempts = Attempts(self._files, surroundings.policy)
         self._unpacker = unpacking.Unpacker(self._files)
+
+    def use_policy(self, policy: RetryPolicy) -> None:
+        """From now on: after a reload."""
+        self._attempts.policy = policy
 
     def submit(self, spec: TaskSpec) -> None:
         self._accepting.submit(spec)

@@ -88,6 +88,11 @@ class Settings(_Strict):
     grace: Seconds = Field(10.0, description="between SIGTERM and SIGKILL for an agent")
     log_cap: Bytes = Field(10 * (1 << 20), description="size of agent.log; head and tail are kept")
     environment: tuple[str, ...] = Field((), description="variables that agents inherit, `NAME` or `PREFIX*`")
+    cgroup: str = Field(
+        "auto",
+        pattern=r"^(auto|off|/.*)$",
+        description="auto: a cgroup for each attempt where systemd delegated one; off; or a folder for them",
+    )
     openclaw_bin: str = ""
     discord_channel: str = ""
 

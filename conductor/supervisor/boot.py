@@ -31,6 +31,7 @@ from conductor.supervisor.events import EventLog
 from conductor.supervisor.fleet import Fleet
 from conductor.supervisor.inbox_watch import InboxWatch
 from conductor.supervisor.nurseries import NurseryCommand
+from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import Reload, SupervisorPlan
 from conductor.supervisor.status_page import counts_status, render_page, slot_status
 from conductor.supervisor.terminal import Terminal
@@ -81,7 +82,8 @@ class Boot:
         become_subreaper()
         events = EventLog(self._home.events, self._home.results, time.time, self._masker.mask)
         events.follow_results()
-        fleet = Fleet(plan, queue, nursery_command, OWNER_VARIABLE, log, events)
+        leftovers = Leftovers(OWNER_VARIABLE, plan.cgroup)
+        fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
         status = DaemonStatus(self._home, queue, fleet, events)
         control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
         daemon = Daemon(plan, reload, queue, fleet, events, control, self._notifier, log, signals, status)

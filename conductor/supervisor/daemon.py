@@ -21,6 +21,7 @@ from conductor.supervisor.policy import Busy, GivenUp, Idle
 
 WATCHED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 _CLOCK_LIMIT = 3600.0
+_STATUS_EVERY_SECONDS = 1.0
 _EXIT_ALL_GIVEN_UP = 70
 
 
@@ -70,6 +71,8 @@ class Daemon:
         self._watched: dict[int, object] = {}
         self._next_scan = 0.0
         self._next_status = 0.0
+        self._status_not_before = 0.0
+        self._shown_changes = -1
         self._next_ping = 0.0
         self._tended = Tended(more=True)
         self._tend_wanted = True
@@ -239,10 +242,14 @@ class Daemon:
     # -- telling
 
     def _tell_the_world(self, now: float) -> None:
+        if self._shown_changes != self._fleet.slots.changes:
+            self._next_status = min(self._next_status, self._status_not_before)
         if now >= self._next_status:
+            self._shown_changes = self._fleet.slots.changes
             self._status.write()
             cost = time.monotonic() - now  # counting 100,000 tasks takes a while: then more seldom
-            self._next_status = now + max(self._plan.poll_interval, 50 * cost)
+            self._status_not_before = now + max(_STATUS_EVERY_SECONDS, 50 * cost)
+            self._next_status = max(now + self._plan.poll_interval, self._status_not_before)
         if self._notifier.watchdog_seconds and now >= self._next_ping:
             self._next_ping = now + self._notifier.watchdog_seconds / 3
             self._notifier.alive()

@@ -16,7 +16,7 @@ from conductor.kit.process import owner_lives, stat_fields
 from conductor.ports import EventSink, Log, TaskQueue
 from conductor.supervisor import policy
 from conductor.supervisor.nurseries import NurseryCommand, NurseryLink
-from conductor.supervisor.orphans import end_leftovers, end_strays
+from conductor.supervisor.orphans import Leftovers, end_strays
 from conductor.supervisor.plan import SupervisorPlan
 from conductor.supervisor.slots import SlotTable
 
@@ -27,12 +27,18 @@ class Fleet:
     """Keeps as many workers alive as the plan says; every change of a slot goes through the policy."""
 
     def __init__(
-        self, plan: SupervisorPlan, queue: TaskQueue, command: NurseryCommand, mark: str, log: Log, events: EventSink
+        self,
+        plan: SupervisorPlan,
+        queue: TaskQueue,
+        command: NurseryCommand,
+        leftovers: Leftovers,
+        log: Log,
+        events: EventSink,
     ) -> None:
         self._plan = plan
         self._queue = queue
         self._command = command
-        self._mark = mark
+        self._leftovers = leftovers
         self._log = log
         self._events = events
         self._report_read, self._report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -152,14 +158,15 @@ class Fleet:
         if code == WorkerExit.CANNOT_START:  # also where its end of file was noticed before its end
             self.halted = f"the nursery of pool {link.pool} cannot start: see its log line above"
         if self._nurseries.get(link.pool) is link:
+            for message in link.receive() or []:  # its last words
+                self._hear_nursery(link, message, now)
             self._nursery_gone(link.pool, now)
 
     def _nursery_gone(self, pool: str, now: float) -> None:
         """Its idle workers leave by themselves, busy ones finish and become our children."""
         link = self._nurseries.pop(pool)
         self._leaving[link.pid] = link
-        link.close()
-        link.kill()
+        link.close()  # and no signal: how it ends by itself tells whether another would start
         failures = self._nursery_failures.get(pool, 0) + (0 if link.is_up else 1)
         self._nursery_failures[pool] = failures
         if failures >= self._plan.restart.budget:
@@ -226,7 +233,7 @@ class Fleet:
                     self.slots.send(slot, signal.SIGKILL)
                 case policy.Recover(worker_id):
                     self._recover_due = True
-                    end_leftovers(self._mark, [worker_id])
+                    self._leftovers.end([worker_id])
                 case policy.Halt(why):
                     self.halted = why
         slot = self.slots.get(number)
@@ -260,9 +267,10 @@ class Fleet:
         owned = self._queue.owned()
         dead = {worker for _, _, worker in owned if not owner_lives(worker)}
         if dead:
-            killed = end_leftovers(self._mark, dead)
+            killed = self._leftovers.end(dead)
             self._log.info("leftovers_ended", workers=len(dead), processes=killed)
         self._adopt([claim for claim in owned if claim[2] not in dead], now)
+        self._leftovers.end_ownerless_groups()
         strays = end_strays(self._known_pids(), frozenset(self._commands))
         if strays:
             self._log.warning("strays_ended", pids=strays)
@@ -305,8 +313,11 @@ class Fleet:
         return fields is not None and int(fields[1]) in {link.pid for link in self._nurseries.values()}
 
     def notice_silent_exits(self, now: float) -> None:
-        """Workers of an earlier supervisor are not our children: only their identity tells that they ended."""
+        """Workers of an earlier supervisor are not our children: only their identity tells that they ended. A nursery
+        that was killed may have reaped a worker and told nobody."""
         for slot in self.slots:
+            if isinstance(slot.state, policy.Starting) and slot.state.pid and stat_fields(slot.state.pid) is None:
+                self._act(slot.number, policy.WorkerExited(None), now)
             if isinstance(slot.state, policy.Busy | policy.Idle) and not owner_lives(slot.state.worker_id):
                 self._recover_due = True
                 self._adopted.discard(slot.state.pid)
@@ -337,6 +348,7 @@ class Fleet:
         for pool in {*self.slots.targets} - {*plan.pools}:
             self.slots.set_target(pool, 0)
         self._plan = plan
+        self.slots.use_policy(plan.restart)
         for pool, pool_plan in plan.pools.items():
             self.slots.set_target(pool, pool_plan.workers)
         for pool in changed:

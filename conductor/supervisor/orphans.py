@@ -1,16 +1,34 @@
-"""Ends what a killed worker left running: found by descent and by the mark in their environment, never by name."""
+"""Ends what a killed worker left running: found by cgroup, descent and environment, never by name."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 
-from conductor.kit.process import children_of, descendants_of, kill_all, kill_with_variable
+from conductor.domain.worker_id import parse_worker_id
+from conductor.kit.cgroup import end_cgroup, groups_in
+from conductor.kit.process import children_of, descendants_of, kill_all, kill_with_variable, owner_lives
 
 
-def end_leftovers(variable: str, worker_ids: Iterable[str]) -> int:
-    """Kills every process that carries the mark of one of these dead workers; returns how many."""
-    return kill_with_variable(variable, worker_ids, spare=frozenset({os.getpid()}))
+class Leftovers:
+    """What dead workers' tasks left running: found by the group that each attempt had where `cgroup` is a folder in
+    which groups can be made, and by `variable` in the environment, which holds the worker's id."""
+
+    def __init__(self, variable: str, cgroup: str) -> None:
+        self._variable = variable
+        self._cgroup = cgroup
+
+    def end(self, worker_ids: Iterable[str]) -> int:
+        """Kills every process of these dead workers' tasks; returns how many."""
+        dead = list(worker_ids)
+        killed = sum(end_cgroup(f"{self._cgroup}/{worker}") for worker in dead) if self._cgroup else 0
+        return killed + kill_with_variable(self._variable, dead, spare=frozenset({os.getpid()}))
+
+    def end_ownerless_groups(self) -> int:
+        """Kills what is in groups whose worker is gone, whether or not anything else tells of it."""
+        names = groups_in(self._cgroup) if self._cgroup else []
+        dead = [name for name in names if parse_worker_id(name) and not owner_lives(name)]
+        return sum(end_cgroup(f"{self._cgroup}/{name}") for name in dead)
 
 
 def end_strays(known: frozenset[int], nursery_commands: frozenset[bytes]) -> list[int]:

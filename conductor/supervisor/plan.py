@@ -27,6 +27,8 @@ class SupervisorPlan:
     grace: float
     timeout: float
     restart: RestartPolicy
+    cgroup: str = ""
+    """The folder in which each attempt gets a group of its own; empty: none."""
 
 
 Reload = Callable[[], SupervisorPlan]

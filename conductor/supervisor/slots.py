@@ -32,6 +32,11 @@ class SlotTable:
         self._slots: dict[int, Slot] = {}
         self._targets: dict[str, int] = {}
         self._pidfds: dict[int, int] = {}
+        self.changes = 0
+        """How often any slot has changed: status.txt is old when this is not what it was."""
+
+    def use_policy(self, policy: RestartPolicy) -> None:
+        self._policy = policy
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(sorted(self._slots.values(), key=lambda slot: slot.number))
@@ -75,6 +80,7 @@ class SlotTable:
         before = self._slots[number]
         after, moves = next_move(before, event, now, self._policy)
         self._slots[number] = after
+        self.changes += after is not before
         if pid_of(before) != pid_of(after):
             self._close_pidfd(pid_of(before))
         if isinstance(after.state, Starting | Idle | Busy) and after.state.pid:

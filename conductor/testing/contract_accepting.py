@@ -68,6 +68,14 @@ class AcceptingContract(ContractBase):
         assert queue.counts() == Counts(ready=100)
         assert claim_order(queue) == names
 
+    def test_many_and_then_many_more_run_in_their_order(self, world: World, queue: TaskQueue) -> None:
+        for number in range(10):
+            queue.submit_many([task(f"{number}-first"), task(f"{number}-second")])
+            world.clock.advance(0.002)
+
+        tend_all(queue)
+        assert claim_order(queue) == [f"{number}-{which}" for number in range(10) for which in ("first", "second")]
+
     def test_no_tasks_are_accepted_gladly(self, queue: TaskQueue) -> None:
         queue.submit_many([])
 

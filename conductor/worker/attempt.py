@@ -91,7 +91,8 @@ def _prepare(claim: Claim, bench: Workbench) -> tuple[Prompt, Agent, AgentComman
     for name, content in launch.files:
         write_plain(f"{claim.directory}/{name}", content.encode())
     env = agent_environment(bench.environment, bench.config.env_pass, claim, bench.config.home, launch.env)
-    return prompt, agent, AgentCommand(launch.argv, env, workspace)
+    cgroup = f"{bench.config.cgroup}/{claim.worker_id}" if bench.config.cgroup else ""
+    return prompt, agent, AgentCommand(launch.argv, env, workspace, cgroup)
 
 
 def _refused(claim: Claim, reason: str, started: float) -> TaskResult:

@@ -25,6 +25,8 @@ class WorkerConfig:
     log_bytes: int = 10 * 1_048_576
     env_pass: tuple[str, ...] = ()
     """Names, with `*` at the end allowed, that agents inherit beyond the built-in list."""
+    cgroup: str = ""
+    """The folder in which each attempt gets a group of its own; empty: none."""
     retry: RetryPolicy = RetryPolicy()
 
     def to_json(self) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+from conductor.kit.cgroup import end_cgroup, enter_cgroup, make_cgroup
 from conductor.kit.process import (
     descendants_of,
     kill_descendants,
@@ -53,6 +54,8 @@ class AgentCommand:
     argv: tuple[str, ...]
     env: dict[str, str]
     directory: str
+    cgroup: str = ""
+    """A group to be made for it; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,13 @@ class AgentProcess:
         self._kill_at = 0.0
         self._looked = 0.0
         self._status: int | None = None
+        self._cgroup = command.cgroup if command.cgroup and make_cgroup(command.cgroup) else ""
         self._output, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(write_end, True)
         self._began = self._last_output = time.monotonic()
         self._pid = os.fork()
         if self._pid == 0:
-            _become_agent(command, write_end)
+            _become_agent(command, write_end, self._cgroup)
         os.close(write_end)
         self._pidfd = os.pidfd_open(self._pid)
 
@@ -173,7 +177,10 @@ class AgentProcess:
             time.sleep(_GRACE_POLL_SECONDS)
             with suppress(BlockingIOError):
                 self._read_output()
-        return kill_descendants()
+        tree_gone = kill_descendants()
+        if self._cgroup:
+            end_cgroup(self._cgroup)
+        return tree_gone
 
     def _drain(self) -> None:
         """What was still in the pipe when the last writer went."""
@@ -202,7 +209,7 @@ class AgentProcess:
         )
 
 
-def _become_agent(command: AgentCommand, output: int) -> NoReturn:
+def _become_agent(command: AgentCommand, output: int, cgroup: str) -> NoReturn:
     """In the forked child: a session of its own, nothing inherited, then the program."""
     try:
         parent = os.getppid()
@@ -210,6 +217,8 @@ def _become_agent(command: AgentCommand, output: int) -> NoReturn:
         set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(125)
+        if cgroup:
+            enter_cgroup(cgroup)
         signal.set_wakeup_fd(-1)
         unignore_signals((signal.SIGINT,))
         empty = os.open("/dev/null", os.O_RDONLY)
