@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from conductor.domain.errors import ConductorError, DaemonNotRunning
+from conductor.domain.errors import ConductorError, DaemonNotRunning, LockTimeout
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
-from conductor.kit.lock import QuickLock
+from conductor.kit.lock import QuickLock, lock_holder
 from conductor.queue.files import QueueFiles, Surroundings
 from conductor.queue.layout import Layout, open_home
 from conductor.settings.source import find_home
@@ -40,17 +40,7 @@ def quick_queue(layout: Layout, policy: RetryPolicy | None = None) -> DirectoryQ
 
 def patient_queue(layout: Layout, policy: RetryPolicy | None = None) -> DirectoryQueue:
     """A queue for everything else, on filelock's FileLock."""
-    from filelock import FileLock
-
-    lock = FileLock(
-        layout.lock,
-        timeout=LOCK_DEADLINE_SECONDS,
-        poll_interval=0.002,
-        mode=0o600,
-        fallback_to_soft=False,
-        preserve_lock_file=True,
-    )
-    return _queue(layout, lock, policy)
+    return _queue(layout, PatientLock(layout.lock), policy)
 
 
 def accepting_queue(layout: Layout) -> Accepting:
@@ -58,6 +48,32 @@ def accepting_queue(layout: Layout) -> Accepting:
     from conductor.queue.accepting import Accepting
 
     return Accepting(QueueFiles(layout, Surroundings(QuickLock(layout.lock, LOCK_DEADLINE_SECONDS), time.time, chance)))
+
+
+class PatientLock:
+    """filelock's FileLock; where it times out, the error names who holds it."""
+
+    def __init__(self, path: str) -> None:
+        from filelock import FileLock
+
+        self._path = path
+        self._lock = FileLock(
+            path,
+            timeout=LOCK_DEADLINE_SECONDS,
+            poll_interval=0.002,
+            mode=0o600,
+            fallback_to_soft=False,
+            preserve_lock_file=True,
+        )
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire()
+        except TimeoutError:
+            raise LockTimeout(self._path, LOCK_DEADLINE_SECONDS, lock_holder(self._path)) from None
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
 
 def _queue(layout: Layout, lock: AbstractContextManager[Any], policy: RetryPolicy | None) -> DirectoryQueue:

@@ -58,6 +58,11 @@ class SettingsInvalid(ConductorError):
 class LockTimeout(ConductorError):
     """The queue lock was held by somebody for longer than anyone should."""
 
+    def __init__(self, path: str, seconds: float, holder: int | None) -> None:
+        whom = f"process {holder}" if holder else "another process"
+        super().__init__(f"{path} was held by {whom} for {seconds:.0f} s: it is stopped or stuck, end it")
+        self.holder = holder
+
 
 class Fenced(ConductorError):
     """Another attempt owns the task now, so the result of this one is not recorded."""

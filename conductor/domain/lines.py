@@ -179,10 +179,8 @@ def parse_result(line: str) -> ResultLine:
 
 def format_timestamp(epoch_seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return (
-        datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{int(epoch_seconds * 1000) % 1000:03d}Z"
-    )
+    seconds, milliseconds = divmod(int(epoch_seconds * 1000), 1000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds:03d}Z"
 
 
 _DEFAULT = TaskSpec(id="", description="")

@@ -40,6 +40,7 @@ _SHAPES = re.compile(
 _HINTS = (
     b"sk-",
     b"gh",
+    b"github_pat",
     b"glpat",
     b"AIza",
     b"ya29",

@@ -34,7 +34,7 @@ from conductor.supervisor.nurseries import NurseryCommand
 from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import Reload, SupervisorPlan
 from conductor.supervisor.status_page import counts_status, render_page, slot_status
-from conductor.supervisor.terminal import Terminal
+from conductor.supervisor.terminal import Terminal, is_at_hand
 
 
 class Boot:
@@ -89,7 +89,7 @@ class Boot:
         daemon = Daemon(plan, reload, queue, fleet, events, control, self._notifier, log, signals, status)
         status.daemon = daemon
         watch = self._watch_inbox(inbox, log)
-        terminal = Terminal() if use_terminal and sys.stdin.isatty() else None
+        terminal = Terminal() if use_terminal and is_at_hand() else None
         daemon.watch_also(watch, terminal)
         try:
             fleet.reconcile(time.monotonic())

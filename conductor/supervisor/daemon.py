@@ -25,12 +25,22 @@ _STATUS_EVERY_SECONDS = 1.0
 _EXIT_ALL_GIVEN_UP = 70
 
 
-class Wakeable(Protocol):
-    """Something that makes the loop look: the inbox watch, the terminal."""
+class Watch(Protocol):
+    """Something that makes the loop look at the inbox."""
 
     def fileno(self) -> int: ...
 
-    def take(self) -> object: ...
+    def take(self) -> bool: ...
+
+
+class Keys(Protocol):
+    """A terminal, until `is_gone`."""
+
+    is_gone: bool
+
+    def fileno(self) -> int: ...
+
+    def take(self) -> str: ...
 
 
 class StatusPage(Protocol):
@@ -65,8 +75,8 @@ class Daemon:
         self._log = log
         self._signals = signals
         self._status = status
-        self._inbox: Wakeable | None = None
-        self._terminal: Wakeable | None = None
+        self._inbox: Watch | None = None
+        self._terminal: Keys | None = None
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, object] = {}
         self._next_scan = 0.0
@@ -79,9 +89,10 @@ class Daemon:
         self._wanted: dict[str, int] = {}
         self._stop_at: float | None = None
         self._kill_at: float | None = None
+        self._busy_signal: int | None = None
         self.mode = "running"
 
-    def watch_also(self, inbox: Wakeable | None, terminal: Wakeable | None) -> None:
+    def watch_also(self, inbox: Watch | None, terminal: Keys | None) -> None:
         self._inbox, self._terminal = inbox, terminal
 
     # -- the loop
@@ -151,7 +162,7 @@ class Daemon:
         arrived = self._signals.take()
         if signal.SIGCHLD in arrived:
             self._fleet.reap(now)
-        if signal.SIGINT in arrived or (signal.SIGTERM in arrived and self.mode != "running"):
+        if signal.SIGINT in arrived or (signal.SIGTERM in arrived and self.mode.startswith("stopping")):
             self.stop_at_once(now)
         elif signal.SIGTERM in arrived:
             self.stop(now)
@@ -179,11 +190,16 @@ class Daemon:
     def _obey_terminal(self, now: float) -> None:
         if self._inbox is not None and self._inbox.take():
             self._tend_wanted = True
-        keys = self._terminal.take() if self._terminal is not None else ""
-        if keys and "q" in str(keys):
+        if self._terminal is None:
+            return
+        keys = self._terminal.take()
+        if "q" in keys:
             self.drain(now)
-        if keys and "s" in str(keys):
+        if "s" in keys:
             self._status.show()
+        if self._terminal.is_gone:
+            self._unwatch(self._terminal.fileno())
+            self._terminal = None
 
     # -- acting
 
@@ -206,6 +222,7 @@ class Daemon:
             self._tended = self._queue.tend(self._plan.default_agent)
         except (OSError, ConductorError) as error:
             self._log.error("tend_failed", error=str(error))
+            self._fleet.break_lock(error)
             self._tended = Tended()
             return
         if self._tended.accepted:
@@ -228,6 +245,7 @@ class Daemon:
             self._fleet.reconcile(now)
         except (OSError, ConductorError) as error:
             self._log.error("scan_failed", error=str(error))
+            self._fleet.break_lock(error)
         self._events.follow_results()
         for pool in self._fleet.slots.targets:
             self._wanted.setdefault(pool, 1)
@@ -269,7 +287,7 @@ class Daemon:
         self._begin_to_end("stopping at once")
         self._stop_at = None
         self._kill_at = now + self._plan.grace + 5.0
-        self._fleet.signal_workers(signal.SIGQUIT, Busy)
+        self._busy_signal = signal.SIGQUIT
 
     def _begin_to_end(self, mode: str) -> None:
         self._log.info("daemon_ending", mode=mode, workers=self._fleet.workers_left())
@@ -287,7 +305,9 @@ class Daemon:
         self._fleet.signal_workers(signal.SIGHUP, Idle)
         if self._stop_at is not None and now >= self._stop_at:
             self._stop_at, self._kill_at = None, now + self._plan.grace + 15.0
-            self._fleet.signal_workers(signal.SIGTERM, Busy)
+            self._busy_signal = signal.SIGTERM
+        if self._busy_signal is not None:  # at every pass: one may have claimed and not been heard before
+            self._fleet.signal_workers(self._busy_signal, Busy)
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = now + 5.0
             self._fleet.signal_workers(signal.SIGKILL, Busy)

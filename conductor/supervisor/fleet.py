@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from conductor.domain.errors import LockTimeout
 from conductor.domain.exits import WorkerExit
 from conductor.domain.view import Recovered, Running
 from conductor.domain.wire import Born, Busy, Died, LineBuffer, Message, NurseryUp, Ready, parse_message
@@ -251,6 +252,13 @@ class Fleet:
         for slot in self.slots:
             if isinstance(slot.state, policy.Busy) and slot.state.task_id == task_id:
                 self.slots.send(slot, signal.SIGUSR1)
+
+    def break_lock(self, error: Exception) -> None:
+        """Kills the worker that kept the queue lock until others gave up: it is stopped or stuck; recovery follows."""
+        slot = self.slots.by_pid(error.holder) if isinstance(error, LockTimeout) and error.holder else None
+        if slot is not None:
+            self._log.error("worker_killed", slot=slot.number, pid=policy.pid_of(slot), why="it held the queue lock")
+            self.slots.send(slot, signal.SIGKILL)
 
     def signal_workers(self, number: int, kind: type[policy.Idle] | type[policy.Busy]) -> None:
         for slot in self.slots:

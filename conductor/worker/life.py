@@ -21,7 +21,7 @@ from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim
 from conductor.domain.wire import Busy, Ready
 from conductor.domain.worker_id import worker_id
-from conductor.kit.process import become_subreaper, own_identity, set_parent_death_signal
+from conductor.kit.process import become_subreaper, own_identity, set_parent_death_signal, set_process_name
 from conductor.kit.signals import SignalPipe
 from conductor.ports import AgentRegistry, Log, TaskQueue
 from conductor.worker.attempt import Workbench, limits_for, run_attempt
@@ -59,6 +59,7 @@ class Worker:
         become_subreaper()
         if os.getppid() != nursery_pid:
             return WorkerExit.RETIRED
+        set_process_name("conductor-work")
         self._report(Ready(self._id).line())
         return self.work_once()
 

@@ -31,7 +31,7 @@ class Nursery:
         fresh_signals()
         self._signals = SignalPipe((signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        set_process_name("conductor-work")
+        set_process_name("conductor-nurse")
 
     def run(self) -> int:
         gc.collect()
