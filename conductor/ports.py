@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,11 +15,13 @@ from conductor.domain.view import Counts, Recovered, TaskView, Tended
 class TaskQueue(Protocol):
     """Accepts tasks, hands each attempt to one worker, records it once. Any process may hold one of these."""
 
-    def submit(self, spec: TaskSpec) -> None:
-        """Accepts one task durably. Raises DuplicateTask when its id is taken."""
+    def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
+        """Accepts one task durably. Raises DuplicateTask when its id is taken; `fresh`: it was just made up, by
+        `stamped_id`, and need not be looked for."""
 
-    def submit_many(self, specs: Sequence[TaskSpec]) -> None:
-        """Accepts all or none, durably. Raises DuplicateTask, naming the first id that is taken."""
+    def submit_many(self, specs: Sequence[TaskSpec], *, fresh: Collection[str] = ()) -> None:
+        """Accepts all or none, durably. Raises DuplicateTask, naming the first id that is taken; those in `fresh` were
+        just made up."""
 
     def claim(self, pool: str, worker_id: str) -> Claim | None:
         """The next task of `pool`, now owned by `worker_id`; None when none is ready or the queue is paused."""

@@ -85,7 +85,7 @@ def _submit(layout: Layout, tree: str) -> dict[str, str]:
         ids[name] = stamped_id("t", time.time())
         retries = 1 if name == "flaky" else 0
         spec = TaskSpec(ids[name], command, agent="command", workspace=tree, retries=retries)
-        queue.submit(spec)
+        queue.submit(spec, fresh=True)
         ring_doorbell(layout.home, submitted=spec.id)
         shown = command if len(command) <= 70 else command[:67] + "..."
         click.echo(f"$ conductor submit --agent command {'--retries 1 ' if retries else ''}{shown!r}")

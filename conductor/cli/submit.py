@@ -58,8 +58,8 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     layout = open_layout(home_flag, os.environ)
     home = layout.home
     settings = raw_settings(home, os.environ)
-    specs = _specs_of(description, options, str(settings.get("agent") or ""))
-    accepted = _accept(layout, specs, if_absent=options["if_absent"])
+    specs, fresh = _specs_of(description, options, str(settings.get("agent") or ""))
+    accepted = _accept(layout, specs, fresh, if_absent=options["if_absent"])
     rung = _ring(home, specs)
     sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
     sys.stdout.flush()
@@ -73,25 +73,29 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     return CliExit.WELL
 
 
-def _specs_of(description: str, options: dict[str, Any], default_agent: str) -> list[TaskSpec]:
+def _specs_of(description: str, options: dict[str, Any], default_agent: str) -> tuple[list[TaskSpec], frozenset[str]]:
+    """The tasks asked for, and which of their ids were made up here."""
     if description != "-":
         if options["lines"]:
             raise UsageError("--lines reads task lines from standard input: use `conductor submit --lines -`")
-        return [_finished(_described(description), options, default_agent, options["task_id"] or _new_id())]
+        spec = _finished(_described(description), options, default_agent, options["task_id"] or _new_id())
+        return [spec], frozenset(() if options["task_id"] else (spec.id,))
     if options["task_id"]:
         raise UsageError("--id names one task, and `-` reads many: put ids into task lines with --lines")
     batch = stamped_id("b", time.time())
     read = _read_line if options["lines"] else _described
-    specs = []
+    specs, fresh = [], set()
     for number, line in enumerate(_input_lines(), start=1):
         if not line.strip() or (options["lines"] and line.lstrip().startswith("#")):
             continue
         try:
             spec = read(parse_description(line))
+            if not spec.id:
+                fresh.add(f"{batch}-{number}")
             specs.append(_finished(spec, options, default_agent, spec.id or f"{batch}-{number}"))
         except BadTask as error:
             raise BadTask(f"line {number}: {error}: nothing was submitted") from None
-    return specs
+    return specs, frozenset(fresh)
 
 
 def _input_lines() -> list[str]:
@@ -167,7 +171,7 @@ def _new_id() -> str:
     return stamped_id("t", time.time())
 
 
-def _accept(layout: Layout, specs: list[TaskSpec], *, if_absent: bool) -> int:
+def _accept(layout: Layout, specs: list[TaskSpec], fresh: frozenset[str], *, if_absent: bool) -> int:
     """Submits all or, with `if_absent`, those whose id is free; returns how many were accepted."""
     queue = accepting_queue(layout)
     if if_absent:
@@ -175,9 +179,9 @@ def _accept(layout: Layout, specs: list[TaskSpec], *, if_absent: bool) -> int:
     while specs:
         try:
             if len(specs) == 1:
-                queue.submit(specs[0])
+                queue.submit(specs[0], fresh=specs[0].id in fresh)
             else:
-                queue.submit_many(specs)
+                queue.submit_many(specs, fresh=fresh)
             return len(specs)
         except DuplicateTask as error:
             if not if_absent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from conductor.domain.errors import DuplicateTask
@@ -31,14 +31,13 @@ class Accepting:
         self._layout = files.layout
         self._home = files.home
 
-    def submit(self, spec: TaskSpec) -> None:
+    def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
         check_spec(spec)
-        generated = bool(GENERATED_ID.fullmatch(spec.id))
         temporary = f"{self._layout.tmp}/{spec.id}.{os.getpid()}"
         try:
             write_synced(temporary, seal(format_task(spec)).encode())
             with self._files.lock:
-                if not generated:
+                if not fresh:
                     self._reserve(spec.id)
                 target = self._files.place(spec, Tries(), temporary, due_ms=spec.not_before_ms)
         except BaseException:
@@ -46,15 +45,15 @@ class Accepting:
                 os.unlink(temporary)
             raise
         self._files.sync(target)
-        if not generated:
+        if not fresh:
             sync_directory(self._home.tasks)
 
-    def submit_many(self, specs: Sequence[TaskSpec]) -> None:
+    def submit_many(self, specs: Sequence[TaskSpec], *, fresh: Collection[str] = ()) -> None:
         if not specs:
             return
         for spec in specs:
             check_spec(spec)
-        named = [spec.id for spec in specs if not GENERATED_ID.fullmatch(spec.id)]
+        named = [spec.id for spec in specs if spec.id not in fresh]
         seen: set[str] = set()
         for task_id in named:
             if task_id in seen:
@@ -92,13 +91,18 @@ class Accepting:
         """Takes an id by making its folder; False where a submit that was killed had made it. The lock is held."""
         try:
             os.mkdir(self._home.task(task_id), 0o700)
-            return True
+            made = True
         except FileExistsError:
-            from conductor.queue import listing  # only where an id is taken
+            made = False
+        if made and not GENERATED_ID.fullmatch(task_id):
+            return True
+        from conductor.queue import listing  # only where an id may be taken: a made-up one has no folder until it runs
 
-            if self._files.last_attempt(task_id) or listing.locate(self._files, task_id) is not None:
-                raise DuplicateTask(task_id) from None
-            return False
+        if self._files.last_attempt(task_id) or listing.locate(self._files, task_id) is not None:
+            if made:
+                os.rmdir(self._home.task(task_id))
+            raise DuplicateTask(task_id)
+        return made
 
     def try_reserve(self, task_id: str) -> bool:
         """Takes an id for a line of the inbox; False when it is taken."""

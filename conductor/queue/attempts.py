@@ -179,12 +179,15 @@ class Attempts:
         with self._files.lock:
             self._files.place(spec, verdict.tries, path, due_ms=verdict.due_ms, at_head=not verdict.due_ms)
 
+    def is_told(self, record: dict[str, Any]) -> bool:
+        """Whether the record's line is written. A power cut can bring a file back to claimed/ that had got so far."""
+        return self._results.holds(record["line"].encode(), record["results_size"])
+
     def complete(self, name: str, record: dict[str, Any]) -> None:
         """Finishes what lies in finishing/: the line if it is not there yet, then the next state."""
-        line = record["line"].encode()
         with self._files.lock:
-            if not self._results.holds(line, int(record["results_size"])):
-                self._results.append(line)
+            if not self.is_told(record):
+                self._results.append(record["line"].encode())
         self._results.sync()
         self.settle(name, record)
 

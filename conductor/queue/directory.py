@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
 from conductor.domain.errors import NoSuchTask, UsageError
@@ -34,11 +34,11 @@ class DirectoryQueue:
         """From now on: after a reload."""
         self._attempts.policy = policy
 
-    def submit(self, spec: TaskSpec) -> None:
-        self._accepting.submit(spec)
+    def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
+        self._accepting.submit(spec, fresh=fresh)
 
-    def submit_many(self, specs: Sequence[TaskSpec]) -> None:
-        self._accepting.submit_many(specs)
+    def submit_many(self, specs: Sequence[TaskSpec], *, fresh: Collection[str] = ()) -> None:
+        self._accepting.submit_many(specs, fresh=fresh)
 
     def claim(self, pool: str, worker_id: str) -> Claim | None:
         return self._attempts.claim(pool, worker_id)

@@ -51,21 +51,31 @@ def open_home(home: Home) -> Layout:
 
 def _make(home: Home, layout: Layout) -> None:
     try:
-        os.makedirs(home.path, mode=0o700, exist_ok=True)
+        _make_lasting(home.path)
         _check_trust(home)
         for path in (home.queue, home.tasks, *(f"{home.queue}/{name}" for name in _FOLDERS)):
             os.makedirs(path, mode=0o700, exist_ok=True)
         for path in (home.results, layout.lock):
             os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        for path in (home.queue, home.path):
+            sync_directory(path)
         temporary = f"{layout.tmp}/VERSION.{os.getpid()}"
         write_synced(temporary, b"%d\n" % FORMAT_VERSION)
         os.rename(temporary, layout.version)  # last: a home with a VERSION is whole
-        for path in (home.queue, home.path, os.path.dirname(home.path)):
-            sync_directory(path)
+        sync_directory(home.queue)
     except OSError as error:
         raise HomeRefused(
             f"can't make the home {home.path}: {error.strerror}: choose another with CONDUCTOR_HOME"
         ) from error
+
+
+def _make_lasting(folder: str) -> None:
+    """makedirs, after which a power cut takes none of the new folders away."""
+    parent = os.path.dirname(folder)
+    if not os.path.isdir(parent):
+        _make_lasting(parent)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    sync_directory(parent)
 
 
 def _check_trust(home: Home) -> None:

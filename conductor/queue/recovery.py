@@ -40,7 +40,8 @@ def _recover_one(files: QueueFiles, attempts: Attempts, path: str, entry: Entry)
     name = os.path.basename(path)
     record = attempts.read_attempt(entry)
     claimed = path.startswith(files.layout.claimed)
-    if record is not None and not (claimed and files.is_cancelled(entry.task_id)):
+    overruled = claimed and files.is_cancelled(entry.task_id)
+    if record is not None and (not overruled or attempts.is_told(record)):
         if claimed:
             os.rename(path, f"{files.layout.finishing}/{name}")
         attempts.complete(name, record)

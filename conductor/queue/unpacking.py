@@ -50,7 +50,7 @@ class Unpacker:
         """
         if batch.name != self._name:
             batch = self._open(batch)
-            self._done, self._unsynced = batch.done, set()
+            self._done = batch.done
         try:
             lines = self._lines[self._done : self._done + _LINES_AT_ONCE]
             placed = self._place_all(self._read(lines, batch, refused))
@@ -77,7 +77,7 @@ class Unpacker:
 
     def _open(self, batch: Batch) -> Batch:
         self._lines = read_bytes(batch.path).split(b"\n")[:-1]
-        self._name = batch.name
+        self._name, self._unsynced = batch.name, set()
         if batch.touched:  # an earlier process was in the middle: its last few lines may lie in ready/ already
             self._placed_before = self._known(self._lines[batch.done :])
             return batch
@@ -88,12 +88,20 @@ class Unpacker:
         return started
 
     def _known(self, lines: list[bytes]) -> frozenset[str]:
-        """Ids among `lines` that have a file in some state, or an attempt behind them."""
-        found = {entry.task_id for shelf in (self._files.ready, self._files.waiting) for _, entry in shelf.walk()}
+        """Ids among `lines` that have a file in some state, or an attempt behind them.
+
+        Whoever placed them may have died before it synced their folders: the next checkpoint does.
+        """
+        ids = {line.split(b"|", 1)[0].decode("utf-8", "replace") for line in lines}
+        found = set()
+        for shelf in (self._files.ready, self._files.waiting):
+            for path, entry in shelf.walk():
+                if entry.task_id in ids:
+                    found.add(entry.task_id)
+                    self._unsynced.add(os.path.dirname(path))
         for folder in (self._files.layout.claimed, self._files.layout.finishing):
             found |= {entry.task_id for _, entry in self._files.owned_entries(folder)}
         found |= {name.partition("~")[0] for name in os.listdir(self._files.layout.dead)}
-        ids = {line.split(b"|", 1)[0].decode("utf-8", "replace") for line in lines}
         return frozenset(task_id for task_id in ids if task_id in found or self._files.last_attempt(task_id))
 
     def _read(self, lines: list[bytes], batch: Batch, refused: list[str]) -> list[tuple[TaskSpec, str]]:

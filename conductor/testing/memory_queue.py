@@ -6,7 +6,7 @@ forgets everything with its process. Every task is one frozen view, and its stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from threading import RLock
 from typing import Any, TypeVar
@@ -58,13 +58,13 @@ class MemoryQueue:
 
     # -- accepting
 
-    def submit(self, spec: TaskSpec) -> None:
+    def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
         check_spec(spec)
         with self._lock:
             self._reserve([spec])
             self._place(spec, Tries(), due_ms=spec.not_before_ms)
 
-    def submit_many(self, specs: Sequence[TaskSpec]) -> None:
+    def submit_many(self, specs: Sequence[TaskSpec], *, fresh: Collection[str] = ()) -> None:
         if not specs:
             return
         for spec in specs:
