@@ -1,0 +1,98 @@
+"""What examples/ and the README show, done as a reader would do it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conductor.domain.home import Home
+from conductor.queue.layout import open_home
+from conductor.settings.model import load_settings
+from tests.conftest import DaemonFactory
+from tests.support import REPOSITORY, clean_environment, eventually, result_lines, run_cli
+
+EXAMPLES = REPOSITORY / "examples"
+
+
+def shell(home: Home, script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A line of shell with `conductor` on the PATH."""
+    bin_folder = cwd / "bin"
+    bin_folder.mkdir(exist_ok=True)
+    wrapper = bin_folder / "conductor"
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m conductor "$@"\n')
+    wrapper.chmod(0o755)
+    environment = clean_environment(home)
+    environment["PATH"] = f"{bin_folder}:{environment['PATH']}"
+    return subprocess.run(
+        ["/bin/sh", "-c", script], env=environment, cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_shell_example_runs_as_it_is(daemon: DaemonFactory, home: Home, tmp_path: Path) -> None:
+    daemon()
+
+    ran = shell(home, str(EXAMPLES / "plain-shell.sh"), tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert os.uname().sysname in ran.stdout
+
+
+def test_every_line_of_the_task_file_runs(daemon: DaemonFactory, home: Home, tmp_path: Path) -> None:
+    daemon()
+
+    ran = shell(home, f"conductor submit --lines --wait - <{EXAMPLES / 'tasks.txt'}", tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert len(ran.stdout.split()) == 3
+    assert "count-1" in ran.stdout.split()
+
+
+def test_the_task_file_moved_into_the_inbox_runs_too(daemon: DaemonFactory, home: Home) -> None:
+    daemon()
+
+    shutil.copy(EXAMPLES / "tasks.txt", f"{home.queue}/inbox/nightly")
+
+    eventually(lambda: len(result_lines(home)) == 3, what="three results")
+
+
+def test_the_settings_example_is_valid(home: Home) -> None:
+    open_home(home)
+    shutil.copy(EXAMPLES / "conductor.yaml", home.settings_file)
+
+    settings = load_settings(home, {})
+
+    assert settings.agent == "command"
+    assert {name: pool.workers for name, pool in settings.all_pools().items()} == {"default": 3, "heavy": 1}
+
+
+def test_the_cron_line_submits_one_task_however_often_it_fires(home: Home, tmp_path: Path) -> None:
+    line = (EXAMPLES / "nightly.crontab").read_text().splitlines()[-1]
+    command = line.split(None, 5)[5].replace("\\%", "%")
+
+    answers = [shell(home, command, tmp_path) for _ in range(2)]
+
+    assert [answer.returncode for answer in answers] == [0, 0], answers
+    assert answers[0].stdout == answers[1].stdout
+    assert run_cli(home, "list", "--json").stdout.count('"task"') == 1
+
+
+def test_the_demo_ends_as_it_says(home: Home, tmp_path: Path) -> None:
+    ran = run_cli(home, "demo", "--tree", str(REPOSITORY / "conductor"), env={"TMPDIR": str(tmp_path)})
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "|RETRY|" in ran.stdout
+    assert ran.stdout.rstrip().endswith("6 succeeded, 1 of them at its second attempt, and 1 failed")
+    assert list(tmp_path.glob("conductor-demo-*")) == [], "it cleans up"
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    from conductor.cli.main import COMMANDS
+
+    readme = (REPOSITORY / "README.md").read_text()
+    named = set(re.findall(r"(?:^|[`;|:] ?)conductor ([a-z]+)\b", readme, re.MULTILINE))
+
+    assert named == set(COMMANDS) - {"demo"}
