@@ -54,7 +54,7 @@ def test_every_line_of_the_task_file_runs(daemon: DaemonFactory, home: Home, tmp
 def test_the_task_file_moved_into_the_inbox_runs_too(daemon: DaemonFactory, home: Home) -> None:
     daemon()
 
-    shutil.copy(EXAMPLES / "tasks.txt", f"{home.queue}/inbox/nightly")
+    shutil.copyfile(EXAMPLES / "tasks.txt", f"{home.queue}/inbox/nightly")
 
     eventually(lambda: len(result_lines(home)) == 3, what="three results")
 

@@ -6,8 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from filelock import FileLock, Timeout
@@ -19,7 +19,7 @@ from conductor.domain.lines import format_timestamp
 from conductor.domain.masking import Masker, secret_values
 from conductor.domain.view import Counts
 from conductor.domain.worker_id import OWNER_VARIABLE
-from conductor.kit.durable import read_bytes, replace_file
+from conductor.kit.durable import read_bytes, replace_file, write_all
 from conductor.kit.process import become_subreaper
 from conductor.kit.sdnotify import SystemdNotifier
 from conductor.kit.signals import SignalPipe
@@ -156,7 +156,7 @@ class DaemonStatus:
 
     def show(self) -> None:
         """The same page on the terminal."""
-        sys.stderr.write("\n" + render_page(self.take()))
+        StandardError().write("\n" + render_page(self.take()))
 
     def _count(self) -> Counts:
         try:
@@ -187,6 +187,18 @@ def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dic
     return {"ok": True, "pid": os.getpid(), "mode": daemon.mode}
 
 
+class StandardError:
+    """Where the log goes, a line in one write. What can't be written is dropped: a screen that is gone or full, or a
+    full disk, must not stop the work."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            write_all(2, text.encode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        pass  # nothing is held back
+
+
 def configure_log(mask: Callable[[str], str], *, on_terminal: bool) -> Log:
     """structlog on standard error: JSON lines in the form that workers write, or colours on a terminal."""
 
@@ -204,7 +216,7 @@ def configure_log(mask: Callable[[str], str], *, on_terminal: bool) -> Log:
             masked,
             *last,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, StandardError())),
         cache_logger_on_first_use=True,
     )
     log: Log = structlog.get_logger()

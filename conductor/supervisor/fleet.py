@@ -17,7 +17,7 @@ from conductor.kit.process import owner_lives, stat_fields
 from conductor.ports import EventSink, Log, TaskQueue
 from conductor.supervisor import policy
 from conductor.supervisor.nurseries import NurseryCommand, NurseryLink
-from conductor.supervisor.orphans import Leftovers, end_strays
+from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import SupervisorPlan
 from conductor.supervisor.slots import SlotTable
 
@@ -279,7 +279,7 @@ class Fleet:
             self._log.info("leftovers_ended", workers=len(dead), processes=killed)
         self._adopt([claim for claim in owned if claim[2] not in dead], now)
         self._leftovers.end_ownerless_groups()
-        strays = end_strays(self._known_pids(), frozenset(self._commands))
+        strays = self._leftovers.end_strays(self._known_pids(), frozenset(self._commands))
         if strays:
             self._log.warning("strays_ended", pids=strays)
         if not dead and not self._recover_due:

@@ -17,6 +17,8 @@ class Leftovers:
     def __init__(self, variable: str, cgroup: str) -> None:
         self._variable = variable
         self._cgroup = cgroup
+        # As process 1, or with children from before an exec, other people's orphans come to us too.
+        self._all_children_are_ours = os.getpid() != 1 and not children_of(os.getpid())
 
     def end(self, worker_ids: Iterable[str]) -> int:
         """Kills every process of these dead workers' tasks; returns how many."""
@@ -30,16 +32,18 @@ class Leftovers:
         dead = [name for name in names if parse_worker_id(name) and not owner_lives(name)]
         return sum(end_cgroup(f"{self._cgroup}/{name}") for name in dead)
 
+    def end_strays(self, known: frozenset[int], nursery_commands: frozenset[bytes]) -> list[int]:
+        """Kills children of this subreaper that nobody owns, with all below them.
 
-def end_strays(known: frozenset[int], nursery_commands: frozenset[bytes]) -> list[int]:
-    """Kills children of this subreaper that nobody owns, with all below them.
-
-    A living worker is a subreaper itself, so what comes to us is what a killed one left, even if it changed its
-    environment. Workers of a nursery that died are ours too: they look like their nursery and are spared.
-    """
-    strays = [pid for pid in children_of(os.getpid()) if pid not in known and _command_of(pid) not in nursery_commands]
-    kill_all(pid for stray in strays for pid in (stray, *descendants_of(stray)))
-    return strays
+        A living worker is a subreaper itself, so what comes to us is what a killed one left, even if it changed its
+        environment. Workers of a nursery that died are ours too: they look like their nursery and are spared.
+        """
+        if not self._all_children_are_ours:
+            return []
+        children = children_of(os.getpid())
+        strays = [pid for pid in children if pid not in known and _command_of(pid) not in nursery_commands]
+        kill_all(pid for stray in strays for pid in (stray, *descendants_of(stray)))
+        return strays
 
 
 def _command_of(pid: int) -> bytes:
