@@ -9,6 +9,7 @@ from dataclasses import replace
 from conductor.domain.task import TaskSpec
 
 MASK = "[masked]"
+LONGEST_SECRET = 8192
 _SHORTEST_SECRET = 8
 _SHORTEST_SECRET_LINE = 20
 _SECRET_NAME = re.compile(
@@ -88,11 +89,10 @@ class Masker:
 
     def safe_cut(self, raw: bytes, limit: int) -> int:
         """The last position up to `limit` at which no secret is cut in two; 0 when one reaches from the start on."""
-        patterns = [self._literal] if self._literal is not None else []
-        if any(hint in raw for hint in _HINTS):
-            patterns.append(_SHAPES)
-        spans = sorted((match.span() for pattern in patterns for match in pattern.finditer(raw)), reverse=True)
-        for start, end in spans:
+        patterns = [self._literal, _SHAPES] if self._literal is not None else [_SHAPES]
+        begin = max(0, limit - LONGEST_SECRET)
+        spans = (match.span() for pattern in patterns for match in pattern.finditer(raw, begin))
+        for start, end in sorted(spans, reverse=True):
             if start < limit < end:
                 limit = start
         return limit

@@ -39,14 +39,13 @@ class Accepting:
             with self._files.lock:
                 if not fresh:
                     self._reserve(spec.id)
+                    sync_directory(self._home.tasks)  # first: after a power cut a queued task's id must not look free
                 target = self._files.place(spec, Tries(), temporary, due_ms=spec.not_before_ms)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
         self._files.sync(target)
-        if not fresh:
-            sync_directory(self._home.tasks)
 
     def submit_many(self, specs: Sequence[TaskSpec], *, fresh: Collection[str] = ()) -> None:
         if not specs:
@@ -65,14 +64,14 @@ class Accepting:
             write_synced(temporary, batch_text(specs))
             with self._files.lock:
                 self._reserve_all(named)
+                if named:
+                    sync_directory(self._home.tasks)
                 os.rename(temporary, f"{self._layout.inbox}/{name}.batch")
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
         sync_directory(self._layout.inbox)
-        if named:
-            sync_directory(self._home.tasks)
 
     def _reserve_all(self, task_ids: list[str]) -> None:
         """Takes all ids or none: a refused batch leaves no trace."""
@@ -87,7 +86,7 @@ class Accepting:
                     os.rmdir(self._home.task(task_id))
             raise
 
-    def _reserve(self, task_id: str) -> bool:
+    def _reserve(self, task_id: str, *, for_inbox: bool = False) -> bool:
         """Takes an id by making its folder; False where a submit that was killed had made it. The lock is held."""
         try:
             os.mkdir(self._home.task(task_id), 0o700)
@@ -98,7 +97,9 @@ class Accepting:
             return True
         from conductor.queue import listing  # only where an id may be taken: a made-up one has no folder until it runs
 
-        if self._files.last_attempt(task_id) or listing.locate(self._files, task_id) is not None:
+        # Asked first: a file that is being taken in goes when its batch is there to be found.
+        taken = not for_inbox and listing.inbox_of(self._files).is_taking_in(task_id)
+        if taken or self._files.last_attempt(task_id) or listing.locate(self._files, task_id) is not None:
             if made:
                 os.rmdir(self._home.task(task_id))
             raise DuplicateTask(task_id)
@@ -108,7 +109,7 @@ class Accepting:
         """Takes an id for a line of the inbox; False when it is taken."""
         with self._files.lock:
             try:
-                self._reserve(task_id)
+                self._reserve(task_id, for_inbox=True)
             except DuplicateTask:
                 return False
         return True

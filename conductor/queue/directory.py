@@ -72,7 +72,7 @@ class DirectoryQueue:
             os.makedirs(self._home.task(task_id), mode=0o700, exist_ok=True)
             write_synced(self._layout.cancel_mark(task_id), b"")
             claim = self._take(task_id, worker_id) if isinstance(view, Queued | Waiting) else None
-        for folder in (self._home.task(task_id), self._home.tasks):
+        for folder in (self._home.task(task_id), self._home.tasks, self._layout.claimed):
             sync_directory(folder)
         if claim is not None:
             now = self._files.clock()
@@ -102,16 +102,17 @@ class DirectoryQueue:
         if view.status is Status.SUCCESS:
             raise UsageError(f"task {task_id} ended well: submit it again to run it again")
         with self._files.lock:
-            with suppress(FileNotFoundError):
-                os.unlink(self._layout.cancel_mark(task_id))
             found = listing.locate(self._files, task_id)
             if found is not None and not found.is_dead:
                 raise UsageError(f"task {task_id} is queued already")
             if found is None:
                 raise NoSuchTask(task_id)
             spec = self._files.read_task(found.path)
+            with suppress(FileNotFoundError):
+                os.unlink(self._layout.cancel_mark(task_id))
             target = self._files.place(spec, found.entry.tries.forgiven(), found.path)
         self._files.sync(target)
+        sync_directory(self._home.task(task_id))  # a mark that came back would cancel the new attempt
 
     # -- looking
 

@@ -52,11 +52,20 @@ class QueueFiles:
 
     def refuse(self, path: str, reason: str) -> None:
         """Moves `path` to corrupt/ with `reason` beside it."""
-        target = f"{self.layout.corrupt}/{self.now_ms():013d}.{os.path.basename(path)[:150]}"
+        target = self._free_name(f"{self.now_ms():013d}.", os.path.basename(path))
         with suppress(FileNotFoundError):
             write_synced(f"{target}.reason", reason.encode("utf-8", "backslashreplace") + b"\n")
             os.rename(path, target)
             sync_directory(self.layout.corrupt)
+
+    def _free_name(self, stamp: str, name: str) -> str:
+        """A path in corrupt/ that nothing has yet: of two of the same name and millisecond none may vanish."""
+        start = f"{self.layout.corrupt}/{stamp}{os.fsdecode(os.fsencode(name)[:150])}"
+        target, number = start, 1
+        while os.path.lexists(target):
+            number += 1
+            target = f"{start}.{number}"
+        return target
 
     def is_cancelled(self, task_id: str) -> bool:
         return os.path.exists(self.layout.cancel_mark(task_id))

@@ -11,8 +11,10 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from conductor.domain.errors import BadTask
@@ -40,19 +42,30 @@ class Batch:
         return f"{os.path.dirname(self.path)}/{self.name}@{done}.batch"
 
 
+def lines_of(content: bytes) -> list[bytes]:
+    """The lines of a batch. A torn last one is one too: it is refused, but it does not vanish."""
+    lines = content.split(b"\n")
+    return lines if lines[-1] else lines[:-1]
+
+
 class Inbox:
     """Reads and takes in; placing what is unpacked is the queue's."""
 
-    def __init__(self, root: str, tmp: str, corrupt: Callable[[str, str], None], now: Callable[[], float]) -> None:
+    def __init__(
+        self, root: str, tmp: str, tasks: str, corrupt: Callable[[str, str], None], now: Callable[[], float]
+    ) -> None:
         self._root = root
         self._tmp = tmp
+        self._tasks = tasks
         self._corrupt = corrupt
         self._now = now
 
     def batches(self) -> list[Batch]:
         """Accepted batches, oldest first by name."""
+        with os.scandir(self._root) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
         found = []
-        for name in sorted(os.listdir(self._root)):
+        for name in names:
             match = _BATCH.fullmatch(name)
             if match:
                 found.append(Batch(match[1], f"{self._root}/{name}", int(match[2] or 0), match[2] is not None))
@@ -60,7 +73,7 @@ class Inbox:
 
     def lines(self, batch: Batch) -> Iterator[TaskSpec | BadTask]:
         """What is not unpacked yet, line by line."""
-        for line in read_bytes(batch.path).split(b"\n")[batch.done : -1]:
+        for line in lines_of(read_bytes(batch.path))[batch.done :]:
             try:
                 yield parse_task(unseal(line.decode() + "\n"))
             except (BadTask, UnicodeDecodeError) as error:
@@ -75,23 +88,52 @@ class Inbox:
         """
         refused: list[str] = []
         for name in sorted(os.listdir(self._root)):
-            path = f"{self._root}/{name}"
-            if name.startswith(".") or _BATCH.fullmatch(name):
+            if name.startswith("."):
                 continue
-            if not _RAW.fullmatch(name):
-                fault = _fault_of(path)
-                if fault:
-                    self._corrupt(path, fault)
-                    refused.append(fault)
-                    continue
-                if self._still_written(path):
-                    continue
-                raw = f"{self._root}/{new_batch_name()}.raw"
-                os.rename(path, raw)
-                sync_directory(self._root)
-                path = raw
-            refused.extend(self._accept(path, default_agent, reserve))
+            try:
+                fault = self._fault_of(name)
+                raw = "" if fault or _BATCH.fullmatch(name) else self._as_raw(name, new_batch_name)
+            except FileNotFoundError:
+                continue  # taken back by whoever put it there
+            if fault:
+                self._corrupt(f"{self._root}/{name}", fault)
+                refused.append(fault)
+            if raw:
+                refused.extend(self._accept(raw, default_agent, reserve))
         return refused
+
+    def _fault_of(self, name: str) -> str:
+        path = f"{self._root}/{name}"
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode):
+            return f"inbox/{name} is not a regular file"
+        if not os.access(path, os.R_OK):
+            return f"inbox/{name} can't be read by conductor"
+        if found.st_size > LARGEST_FILE and not _BATCH.fullmatch(name):
+            return f"inbox/{name} is larger than {LARGEST_FILE} bytes"
+        return ""
+
+    def _as_raw(self, name: str, new_batch_name: Callable[[], str]) -> str:
+        """A stranger's file, renamed and so made ours; nothing while somebody writes to it."""
+        path = f"{self._root}/{name}"
+        if not _RAW.fullmatch(name):
+            if self._still_written(path):
+                return ""
+            raw = f"{self._root}/{new_batch_name()}.raw"
+            os.rename(path, raw)
+            sync_directory(self._root)
+            path = raw
+        return "" if self._still_written(path) else path  # again: it may have been opened just before it was renamed
+
+    def is_taking_in(self, task_id: str) -> bool:
+        """Whether a file that is being checked names the id: its line may have taken it already."""
+        start = task_id.encode() + b"|"
+        for name in os.listdir(self._root):
+            if _RAW.fullmatch(name):
+                with suppress(FileNotFoundError):
+                    if any(line.startswith(start) for line in read_bytes(f"{self._root}/{name}").split(b"\n")):
+                        return True
+        return False
 
     def _accept(self, raw: str, default_agent: str, reserve: Callable[[str], bool]) -> list[str]:
         """Checks the lines of `raw` into a batch of the same name. Killed anywhere, doing it again changes nothing."""
@@ -104,6 +146,7 @@ class Inbox:
             if good:
                 temporary = f"{self._tmp}/{name}.batch"
                 write_synced(temporary, batch_text(good))
+                sync_directory(self._tasks)  # first: after a power cut no id in the batch must look free
                 os.rename(temporary, batch)
                 sync_directory(self._root)
             reasons = [reason for _, reason in bad]
@@ -151,6 +194,7 @@ class Inbox:
         """Whether a process has the file open for writing: a read lease is granted only when none has."""
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
+            fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # who opens it meanwhile must not end us by SIGIO
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             return False
@@ -160,12 +204,3 @@ class Inbox:
             return self._now() - os.fstat(descriptor).st_mtime < _QUIET_SECONDS
         finally:
             os.close(descriptor)
-
-
-def _fault_of(path: str) -> str:
-    found = os.lstat(path)
-    if not stat.S_ISREG(found.st_mode):
-        return f"inbox/{os.path.basename(path)} is not a regular file"
-    if found.st_size > LARGEST_FILE:
-        return f"inbox/{os.path.basename(path)} is larger than {LARGEST_FILE} bytes"
-    return ""

@@ -28,7 +28,7 @@ class Found:
 
 
 def inbox_of(files: QueueFiles) -> Inbox:
-    return Inbox(files.layout.inbox, files.layout.tmp, files.refuse, files.clock)
+    return Inbox(files.layout.inbox, files.layout.tmp, files.home.tasks, files.refuse, files.clock)
 
 
 def locate(files: QueueFiles, task_id: str) -> Found | None:

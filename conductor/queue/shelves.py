@@ -9,6 +9,7 @@ Callers hold the queue lock. No folder of ready/ holds more than 256 entries unt
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from conductor.queue.names import Entry, ordered_name, parse_ordered
 
 _FIRST_SEQUENCE = 1 << 32  # room below it, for what is put back at the head
 _FANOUT = 256
+_TOP = re.compile(r"[0-9a-f]{7}")
+_WINDOW = re.compile(r"([0-9a-f]{2})-([0-9a-f]{4,})")
 
 
 class Shelved(NamedTuple):
@@ -105,7 +108,8 @@ class WaitingShelf:
     def place(self, due_ms: int, task_id: str, tries: Tries) -> str:
         seconds = due_ms // 1000
         top, window = f"{self._root}/{seconds >> 12:07x}", f"{seconds >> 4 & 0xFF:02x}"
-        overflow = max((int(name[3:], 16) for name in _names(top) if name.startswith(window + "-")), default=0)
+        found = (_WINDOW.fullmatch(name) for name in _names(top))
+        overflow = max((int(match[2], 16) for match in found if match and match[1] == window), default=0)
         if len(_names(f"{top}/{window}-{overflow:04x}")) >= _FANOUT:
             overflow += 1
         folder = f"{top}/{window}-{overflow:04x}"
@@ -130,14 +134,15 @@ class WaitingShelf:
         for folder, starts_ms in self._windows():
             if earliest and starts_ms > window:
                 break
-            orders = [_order(name) for name in _names(folder)]
+            orders = [order for name in _names(folder) if (order := _order(name))]
             if orders:
                 earliest, window = min([earliest, *orders] if earliest else orders), starts_ms
         return earliest
 
     def _windows(self) -> Iterator[tuple[str, int]]:
-        for top in sorted(_names(self._root)):
-            for leaf in sorted(_names(f"{self._root}/{top}")):
+        """Each folder of entries and the time from which on they are due; strangers' folders are passed over."""
+        for top in sorted(filter(_TOP.fullmatch, _names(self._root))):
+            for leaf in sorted(filter(_WINDOW.fullmatch, _names(f"{self._root}/{top}"))):
                 yield f"{self._root}/{top}/{leaf}", ((int(top, 16) << 12) + (int(leaf[:2], 16) << 4)) * 1000
 
     def taken(self, folder: str) -> None:

@@ -14,7 +14,7 @@ from conductor.kit.durable import read_bytes, sync_directory, write_synced
 from conductor.queue import listing
 from conductor.queue.accepting import new_batch_name
 from conductor.queue.files import QueueFiles
-from conductor.queue.inbox import Batch
+from conductor.queue.inbox import Batch, lines_of
 from conductor.queue.names import parse_ordered
 
 _LINES_AT_ONCE = 8
@@ -67,6 +67,7 @@ class Unpacker:
         """What was placed is durable, then the batch's name says so, or the batch goes."""
         for folder in self._unsynced:
             self._files.sync(f"{folder}/.")
+        sync_directory(self._files.layout.claimed)  # some may have been claimed a moment ago
         self._unsynced = set()
         if self._done < len(self._lines):
             os.rename(batch.path, batch.path_after(self._done))
@@ -76,7 +77,7 @@ class Unpacker:
         self._name = ""
 
     def _open(self, batch: Batch) -> Batch:
-        self._lines = read_bytes(batch.path).split(b"\n")[:-1]
+        self._lines = lines_of(read_bytes(batch.path))
         self._name, self._unsynced = batch.name, set()
         if batch.touched:  # an earlier process was in the middle: its last few lines may lie in ready/ already
             self._placed_before = self._known(self._lines[batch.done :])
@@ -151,9 +152,9 @@ class Unpacker:
     def _promote_one(self, path: str) -> None:
         entry = parse_ordered(os.path.basename(path))
         try:
-            spec: TaskSpec = self._files.read_task(path)
             if entry is None:
-                raise BadTask("no name of a task")
+                raise BadTask(f"{os.path.basename(path)!r} in waiting/ is no name of a task")
+            spec: TaskSpec = self._files.read_task(path)
         except FileNotFoundError:
             return  # cancelled meanwhile
         except BadTask as error:

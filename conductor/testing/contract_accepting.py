@@ -96,6 +96,19 @@ class AcceptingContract(ContractBase):
                 queue.submit(task(name))
             assert refusal.value.task_id == name
 
+    def test_an_id_that_looks_made_up_is_looked_for_too(self, queue: TaskQueue) -> None:
+        made_up = "t-20270115-080000-abcdefgh"
+        queue.submit(task(made_up), fresh=True)
+        queue.submit_many([task(made_up + "-1"), task(made_up + "-2")], fresh={made_up + "-1", made_up + "-2"})
+
+        for name in (made_up, made_up + "-2"):
+            with pytest.raises(DuplicateTask):
+                queue.submit(task(name))
+            with pytest.raises(DuplicateTask):
+                queue.submit_many([task("new"), task(name)])
+        tend_all(queue)
+        assert claim_order(queue) == [made_up, made_up + "-1", made_up + "-2"]
+
     def test_of_many_with_a_taken_id_none_is_accepted(self, queue: TaskQueue) -> None:
         queue.submit(task("taken"))
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from conductor.domain.masking import Masker
+from conductor.domain.masking import LONGEST_SECRET, Masker
 from conductor.kit.durable import write_all
 
 _TAIL_KEPT_IN_MEMORY = 65536
 _LONGEST_PARTIAL = 65536
-_HELD_BACK = 8192
 
 
 class AgentLog:
@@ -57,7 +56,7 @@ class AgentLog:
 
     def _store_long_line(self) -> None:
         """Stores most of an unended line; what is held back lets a key be seen whole before it is cut in two."""
-        cut = self._masker.safe_cut(self._partial, len(self._partial) - _HELD_BACK) or len(self._partial)
+        cut = self._masker.safe_cut(self._partial, len(self._partial) - LONGEST_SECRET) or len(self._partial)
         self._store(self._masker.mask_bytes(self._partial[:cut]))
         self._partial = self._partial[cut:]
 
