@@ -1,0 +1,1 @@
+"""The same no-op as the other queues want it written."""

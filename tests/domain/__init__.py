@@ -1,0 +1,1 @@
+"""Tests of the pure part: no disk, no process, no clock."""

@@ -1,0 +1,1 @@
+"""Tests that start the real thing: daemons, nurseries, workers, agents, signals."""

@@ -1,0 +1,209 @@
+"""agent.log: head and tail are kept, the middle is counted; secrets are masked wherever the output is cut."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conductor.domain.masking import MASK, Masker
+from conductor.worker.agent_log import AgentLog
+from tests.worker.forked import in_child
+
+KEY = b"sk-ant-" + b"api03-" + b"x1Y2z3W4" * 10
+HEX = b"9f86d081884c7d659a2feaa0c55ad015"
+LEFT_OUT = re.compile(rb"\n\[conductor: (\d+) bytes left out here\]\n")
+MASKED = MASK.encode()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "agent.log"
+
+
+def written(path: Path, *chunks: bytes, cap: int = 1 << 20, secrets: tuple[str, ...] = ()) -> bytes:
+    """agent.log after these chunks."""
+    log = AgentLog(str(path), cap, Masker(secrets))
+    for chunk in chunks:
+        log.write(chunk)
+    log.close()
+    return path.read_bytes()
+
+
+def test_what_fits_is_kept_byte_for_byte(path: Path) -> None:
+    said = bytes(range(256)) * 10 + b"\r\nno line end"
+
+    assert written(path, said[:100], said[100:101], said[101:]) == said
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(path.parent) == ["agent.log"]
+
+
+def test_a_line_can_be_read_as_soon_as_it_has_ended(path: Path) -> None:
+    log = AgentLog(str(path), 1 << 20, Masker())
+
+    log.write(b"one\ntw")
+    assert path.read_bytes() == b"one\n"
+    log.write(b"o\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    log.close()
+
+
+def test_silence_leaves_an_empty_log(path: Path) -> None:
+    assert written(path) == b""
+    assert written(path, b"", b"") == b""
+
+
+def test_a_link_where_the_log_should_be_is_not_followed(path: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("keep me")
+    path.symlink_to(precious)
+
+    with pytest.raises(OSError, match="symbolic links"):
+        AgentLog(str(path), 1 << 20, Masker())
+
+    assert precious.read_text() == "keep me"
+
+
+# -- the cap
+
+
+@pytest.mark.parametrize("lines", [700, 1500, 10_000, 50_000])
+def test_of_too_much_head_and_tail_are_kept_with_a_line_that_says_how_much_is_missing(path: Path, lines: int) -> None:
+    cap = 8192
+    said = b"".join(b"line %06d\n" % number for number in range(lines))
+    assert len(said) > cap
+
+    log = written(path, *(said[start : start + 777] for start in range(0, len(said), 777)), cap=cap)
+
+    parts = LEFT_OUT.split(log)
+    if len(parts) == 1:
+        assert log == said, "the tail's segments still held everything"
+        return
+    head, missing, tail = parts
+    assert said.startswith(head)
+    assert said.endswith(tail)
+    assert len(head) + int(missing) + len(tail) == len(said)
+    assert len(head) == cap // 2
+    assert cap // 4 <= len(tail) <= cap // 2
+    assert os.listdir(path.parent) == ["agent.log"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.binary(max_size=3000), max_size=20), st.integers(4, 4000))
+def test_whatever_is_said_the_log_is_bounded_and_nothing_is_missing_uncounted(
+    path: Path, chunks: list[bytes], cap: int
+) -> None:
+    said = b"".join(chunks)
+
+    log = written(path, *chunks, cap=cap)
+
+    parts = LEFT_OUT.split(log)
+    missing = int(parts[1]) if len(parts) == 3 else 0
+    assert sum(map(len, parts[::2])) + missing == len(said)
+    assert len(log) <= cap + 60
+
+
+def test_the_answer_s_tail_is_at_most_64_kib_and_the_very_end(path: Path) -> None:
+    log = AgentLog(str(path), 1 << 20, Masker())
+    said = b"".join(b"%07d\n" % number for number in range(60_000))
+
+    for start in range(0, len(said), 10_000):
+        log.write(said[start : start + 10_000])
+
+    assert log.tail().encode() == said[-65536:]
+    log.close()
+    assert log.received_bytes == len(said)
+
+
+def test_a_tail_that_begins_in_the_middle_of_a_letter_is_still_text(path: Path) -> None:
+    log = AgentLog(str(path), 1 << 20, Masker())
+    log.write(b"x" + "é".encode() * 50_000 + b"\n")
+
+    assert log.tail().endswith("é\n")
+    log.close()
+
+
+# -- secrets
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=12), st.sampled_from([KEY, b"my own pass phrase", b"Bearer " + HEX]))
+def test_a_secret_is_masked_however_the_output_is_cut_into_chunks(path: Path, cuts: list[int], secret: bytes) -> None:
+    said = b"before\nhere: <" + secret + b"> and " + secret + b"\nafter"
+    edges = [0, *sorted(min(cut, len(said)) for cut in cuts), len(said)]
+
+    log = written(path, *(said[a:b] for a, b in pairwise(edges)), secrets=("my own pass phrase",))
+
+    assert log == Masker(["my own pass phrase"]).mask_bytes(said)
+    assert log.count(MASKED) == 2
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    st.integers(40_000, 140_000),
+    st.sampled_from([b"x", b" ", b"x ", b'",', b"\xe9"]),
+    st.sampled_from([1000, 65536, 262_144]),
+    st.sampled_from([KEY, b"my own pass phrase", b"Bearer " + HEX, b"api_key=" + HEX, b"://me:" + HEX + b"@h"]),
+)
+def test_a_secret_in_a_line_that_does_not_end_is_masked_wherever_it_stands(
+    path: Path, before: int, filler: bytes, size: int, secret: bytes
+) -> None:
+    said = (filler * before)[:before] + b" " + secret + b" " + filler * 100_000
+
+    log = written(
+        path, *(said[at : at + size] for at in range(0, len(said), size)), cap=10 << 20, secrets=("my own pass phrase",)
+    )
+
+    assert log == Masker(["my own pass phrase"]).mask_bytes(said)
+    assert log.count(MASKED) == 1
+
+
+def test_the_tail_and_the_segments_are_masked_too(path: Path) -> None:
+    log = AgentLog(str(path), 4096, Masker())
+    for _ in range(1000):
+        log.write(b"token " + KEY + b"\n")
+
+    assert KEY.decode() not in log.tail()
+    log.close()
+    assert KEY[:20] not in path.read_bytes()
+
+
+# -- floods
+
+
+def test_a_line_of_a_hundred_megabytes_is_taken_in_bounded_memory(path: Path) -> None:
+    chunk = b"x" * 262_144
+
+    def flood() -> int:
+        log = AgentLog(str(path), 1 << 20, Masker(["hunter2hunter2"]))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(400):
+            log.write(chunk)
+        log.close()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    assert in_child(flood) < 8192, "KiB"
+    head, missing, tail = LEFT_OUT.split(path.read_bytes())
+    assert len(head) + int(missing) + len(tail) == 400 * 262_144
+    assert path.stat().st_size < (1 << 20) + 100
+
+
+def test_an_agent_that_removed_its_own_folder_ends_its_log_without_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "attempt"
+    folder.mkdir()
+    log = AgentLog(str(folder / "agent.log"), 4096, Masker())
+    log.write(b"x" * 100_000 + b"\n")
+
+    for name in os.listdir(folder):
+        (folder / name).unlink()
+    folder.rmdir()
+
+    log.write(b"last words\n")
+    log.close()
+    assert log.tail().endswith("last words\n")
