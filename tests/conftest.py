@@ -24,8 +24,9 @@ def home(tmp_path: Path) -> Home:
 def daemon(home: Home) -> Iterator[DaemonFactory]:
     """Makes daemons: `daemon(workers=1)` starts one on `home` with the fast settings and these changes to them.
 
-    `launch_only=True` returns before it is up, `on=` takes another home, `env=` adds variables. At the end every one
-    is stopped, and no process that has their homes in its environment may be left.
+    `launch_only=True` returns before it is up, `on=` takes another home, `env=` adds variables, `log=` is where its
+    standard error goes. At the end every one is stopped, and no process that has their homes in its environment may
+    be left.
     """
     made: list[Conductord] = []
 
@@ -33,13 +34,14 @@ def daemon(home: Home) -> Iterator[DaemonFactory]:
         *arguments: str,
         on: Home | None = None,
         env: dict[str, str] | None = None,
+        log: str = "",
         launch_only: bool = False,
         **settings: Any,
     ) -> Conductord:
         where = on or home
         Path(where.path).mkdir(mode=0o700, exist_ok=True)
         write_settings(where, **settings)
-        one = Conductord(where, env)
+        one = Conductord(where, env, log)
         made.append(one)
         return one.launch(*arguments) if launch_only else one.start(*arguments)
 

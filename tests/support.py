@@ -201,10 +201,10 @@ class Gate:
 class Conductord:
     """A real conductord on a private home; may be started again after it ended."""
 
-    def __init__(self, home: Home, env: dict[str, str] | None = None) -> None:
+    def __init__(self, home: Home, env: dict[str, str] | None = None, log: str = "") -> None:
         self.home = home
         self._environment = clean_environment(home, **(env or {}))
-        self._log = Path(os.path.dirname(home.path), f"{os.path.basename(home.path)}.conductord.log")
+        self._log = Path(log or f"{home.path}.log")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -220,11 +220,11 @@ class Conductord:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def launch(self, *arguments: str) -> Conductord:
-        """Starts it and returns at once."""
+    def launch(self, *arguments: str, prefix: tuple[str, ...] = ()) -> Conductord:
+        """Starts it, by way of the program in `prefix` if there is one, and returns at once."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "conductor.cli.daemon", *arguments],
+                [*prefix, sys.executable, "-m", "conductor.cli.daemon", *arguments],
                 env=self._environment,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -281,7 +281,7 @@ class Conductord:
         self.process.wait(PATIENCE)
 
     def log_text(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.is_file() else ""
 
     def log_lines(self, action: str) -> list[dict[str, Any]]:
         """Its own, its nurseries' and its workers' log lines with that action."""

@@ -12,7 +12,7 @@ import click
 
 from conductor.app import open_layout, patient_queue
 from conductor.cli.waiting import ResultsFollower
-from conductor.domain.errors import NoSuchTask
+from conductor.domain.errors import NoSuchTask, UsageError
 from conductor.domain.home import Home
 from conductor.domain.lines import ResultLine, format_result
 from conductor.domain.view import Ended
@@ -57,6 +57,8 @@ def logs(home_flag: str | None, task_id: str, follow: bool, attempt: int | None)
     view = patient_queue(layout).find(task_id)
     if view is None:
         raise NoSuchTask(task_id)
+    if attempt and not follow and not os.path.isdir(layout.home.attempt(task_id, attempt)):
+        raise UsageError(f"no attempt {attempt} of {task_id}: `conductor show {task_id}` lists them")
     number = attempt or _latest(layout.home, task_id)
     if not number and not follow:
         click.echo(f"conductor: {task_id} has not run yet: `conductor show {task_id}` tells its state", err=True)

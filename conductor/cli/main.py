@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -87,7 +88,9 @@ def exit_code_of(error: ConductorError) -> CliExit:
 def run(command: click.Command, name: str) -> None:
     """Runs a command line to its exit: one clear line for every error that was foreseen."""
     try:
-        sys.exit(command.main(prog_name=name, standalone_mode=False) or 0)
+        code = command.main(prog_name=name, standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
@@ -99,12 +102,18 @@ def run(command: click.Command, name: str) -> None:
         click.echo(f"{name}: {error}", err=True)
         sys.exit(exit_code_of(error))
     except BrokenPipeError:
-        sys.stderr.close()
+        _discard_output()
         sys.exit(141)
     except OSError as error:
+        _discard_output()
         where = f" {error.filename}" if error.filename else ""
         click.echo(f"{name}: the system refused{where}: {error.strerror or error}", err=True)
         sys.exit(CliExit.TASK_FAILED)
+
+
+def _discard_output() -> None:
+    """What could not be written is not tried again at the interpreter's end, which would say so in its own way."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def main() -> None:

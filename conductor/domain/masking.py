@@ -125,8 +125,11 @@ def is_secret_name(name: str) -> bool:
 
 
 def secret_values(environment: Mapping[str, str]) -> set[str]:
-    """The values of secret-named variables that are long enough to be masked safely."""
-    return {value for name, value in environment.items() if len(value) >= _SHORTEST_SECRET and is_secret_name(name)}
+    """The values of secret-named variables that are long enough to be masked safely, and each line of a value that
+    has several: output is masked as it comes, and may come line by line."""
+    values = [value for name, value in environment.items() if is_secret_name(name)]
+    parts = {part for value in values for part in (value, *(line.strip() for line in value.split("\n")))}
+    return {part for part in parts if len(part) >= _SHORTEST_SECRET}
 
 
 _SHAPES_ONLY = Masker()

@@ -56,8 +56,8 @@ def sync_directory(path: str) -> None:
 
 
 def read_bytes(path: str, at_most: int = -1) -> bytes:
-    """The content of a file, or its first `at_most` bytes."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    """The content of a file, or its first `at_most` bytes; empty where it is a pipe."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not hang us
     try:
         size = os.fstat(descriptor).st_size if at_most < 0 else at_most
         chunks = []

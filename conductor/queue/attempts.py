@@ -13,7 +13,7 @@ from conductor.domain.outcome import TaskResult, cancelled
 from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt
 from conductor.domain.task import Claim, Tries
 from conductor.kit.durable import sync_directory, write_plain
-from conductor.queue.files import QueueFiles
+from conductor.queue.files import BLOCKED, QueueFiles
 from conductor.queue.names import Entry, dead_name, owned_name, parse_ordered
 from conductor.queue.records import make_record, read_record, verdict_of, write_record
 from conductor.queue.results_log import ResultsLog
@@ -70,9 +70,10 @@ class Attempts:
         claim = Claim(spec, tries, worker_id, self._home.attempt(task_id, tries.started))
         try:
             self._lay_out(claim)
-        except OSError:
-            with suppress(OSError, Fenced):
-                self.give_back(claim)
+        except OSError as error:
+            if error.errno not in BLOCKED:  # one that is would only come back to the head: then the attempt is lost
+                with suppress(OSError, Fenced):
+                    self.give_back(claim)
             raise
         return claim
 
@@ -164,7 +165,10 @@ class Attempts:
             match verdict.state:
                 case NextState.ENDED:
                     # Kept, not unlinked: ext4 searches past every inode freed in the last minute for each new file.
-                    os.rename(path, f"{self._home.task(record['task'])}/task")
+                    try:
+                        os.rename(path, f"{self._home.task(record['task'])}/task")
+                    except IsADirectoryError:  # an agent's: the record tells all that matters
+                        os.unlink(path)
                 case NextState.DEAD:
                     os.rename(path, f"{self._layout.dead}/{dead_name(record['task'], verdict.tries)}")
                 case NextState.WAITING:

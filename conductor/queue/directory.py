@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 
-from conductor.domain.errors import NoSuchTask, UsageError
+from conductor.domain.errors import BadTask, NoSuchTask, UsageError
 from conductor.domain.outcome import Outcome, Status, TaskResult
 from conductor.domain.retry import RetryPolicy, Verdict
 from conductor.domain.task import Claim, TaskSpec
@@ -107,7 +107,10 @@ class DirectoryQueue:
                 raise UsageError(f"task {task_id} is queued already")
             if found is None:
                 raise NoSuchTask(task_id)
-            spec = self._files.read_task(found.path)
+            try:
+                spec = self._files.read_task(found.path)
+            except BadTask as error:
+                raise UsageError(f"task {task_id} can't run again: its file {found.path} is damaged: {error}") from None
             with suppress(FileNotFoundError):
                 os.unlink(self._layout.cancel_mark(task_id))
             target = self._files.place(spec, found.entry.tries.forgiven(), found.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -16,6 +17,10 @@ from conductor.kit.durable import read_bytes, sync_directory, write_synced
 from conductor.queue.layout import Layout
 from conductor.queue.names import Entry, owned_name, parse_owned
 from conductor.queue.shelves import ReadyShelf, WaitingShelf
+
+_NOT_A_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
+BLOCKED = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
+"""Something else stands where a file of ours goes, put there by an agent: trying again brings the same."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class QueueFiles:
             return parse_task(unseal(read_bytes(path).decode()))
         except UnicodeDecodeError:
             raise BadTask("not UTF-8") from None
+        except OSError as error:
+            if error.errno in _NOT_A_FILE:
+                raise BadTask(f"no regular file: {error.strerror}") from None
+            raise
 
     def refuse(self, path: str, reason: str) -> None:
         """Moves `path` to corrupt/ with `reason` beside it."""

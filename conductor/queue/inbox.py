@@ -62,14 +62,17 @@ class Inbox:
 
     def batches(self) -> list[Batch]:
         """Accepted batches, oldest first by name."""
-        with os.scandir(self._root) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
         found = []
-        for name in names:
+        for name in self._regular_files():
             match = _BATCH.fullmatch(name)
             if match:
                 found.append(Batch(match[1], f"{self._root}/{name}", int(match[2] or 0), match[2] is not None))
         return found
+
+    def _regular_files(self) -> list[str]:
+        """Names in order; what else may lie here (a FIFO would hold who opens it) waits for `take_in` to refuse it."""
+        with os.scandir(self._root) as entries:
+            return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
 
     def lines(self, batch: Batch) -> Iterator[TaskSpec | BadTask]:
         """What is not unpacked yet, line by line."""
@@ -128,7 +131,7 @@ class Inbox:
     def is_taking_in(self, task_id: str) -> bool:
         """Whether a file that is being checked names the id: its line may have taken it already."""
         start = task_id.encode() + b"|"
-        for name in os.listdir(self._root):
+        for name in self._regular_files():
             if _RAW.fullmatch(name):
                 with suppress(FileNotFoundError):
                     if any(line.startswith(start) for line in read_bytes(f"{self._root}/{name}").split(b"\n")):

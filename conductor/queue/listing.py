@@ -116,7 +116,10 @@ def tasks(files: QueueFiles) -> Iterator[TaskView]:
             yield view
     for name in sorted(os.listdir(layout.dead)):
         dead = parse_dead(name)
-        view = ended(files, dead.task_id, can_retry=True) if dead else None
+        if dead is None:
+            files.refuse(f"{layout.dead}/{name}", f"{name!r} in dead/ is no name of a task")
+            continue
+        view = ended(files, dead.task_id, can_retry=True)
         if view is not None:
             yield view
 

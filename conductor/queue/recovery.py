@@ -11,7 +11,7 @@ from conductor.domain.outcome import Outcome, Status, TaskResult
 from conductor.domain.task import Claim
 from conductor.domain.view import Recovered
 from conductor.queue.attempts import Attempts
-from conductor.queue.files import QueueFiles
+from conductor.queue.files import BLOCKED, QueueFiles
 from conductor.queue.names import Entry
 
 _STALE_TMP_SECONDS = 3600.0
@@ -24,12 +24,16 @@ def recover(files: QueueFiles, attempts: Attempts, owner_lives: Callable[[str], 
         for name, entry in files.owned_entries(folder):
             if owner_lives(entry.owner):
                 continue
+            path = f"{folder}/{name}"
             try:
-                done.append(_recover_one(files, attempts, f"{folder}/{name}", entry))
+                done.append(_recover_one(files, attempts, path, entry))
             except (FileNotFoundError, Fenced):
                 continue  # its owner was just finishing
             except OSError as error:  # a disk that refuses one must not keep the others waiting
-                failed = error
+                if error.errno in BLOCKED:
+                    files.refuse(path, f"attempt {entry.tries.started} of {entry.task_id} can't be recorded: {error}")
+                else:
+                    failed = error
     sweep_tmp(files)
     if failed is not None:
         raise failed

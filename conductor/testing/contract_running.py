@@ -248,3 +248,15 @@ class RunningContract(ContractBase):
             queue.give_back(late)
         assert queue.finish(present, result()).status is Status.SUCCESS
         assert self.statuses(world, queue) == [("one", "RETRY"), ("one", "SUCCESS")]
+
+    def test_a_late_finisher_changes_nothing_of_what_is_known(self, queue: TaskQueue) -> None:
+        queue.submit(task("one"))
+        late = claimed(queue)
+        queue.cancel("one", OTHER)
+        queue.recover(everybody_is_gone)
+        known = queue.find("one")
+
+        with pytest.raises(Fenced):
+            queue.finish(late, result(preview="too late"))
+
+        assert queue.find("one") == known

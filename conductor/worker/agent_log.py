@@ -31,6 +31,7 @@ class AgentLog:
         self._descriptor = _create(path)
         self.received_bytes = 0
         self._dropped_bytes = 0
+        self._refused_bytes = 0
 
     def write(self, chunk: bytes) -> None:
         self.received_bytes += len(chunk)
@@ -51,8 +52,11 @@ class AgentLog:
             self._partial = b""
         os.close(self._descriptor)
         if self._segment >= 0:
-            with suppress(FileNotFoundError):  # the agent removed its own folder
+            with suppress(OSError):  # the agent removed its own folder, or the disk is full: then it stays in pieces
                 self._join()
+        if self._refused_bytes:
+            with suppress(OSError), open(self._path, "ab") as log:
+                log.write(f"\n[conductor: the disk refused {self._refused_bytes} bytes]\n".encode())
 
     def _store_long_line(self) -> None:
         """Stores most of an unended line; what is held back lets a key be seen whole before it is cut in two."""
@@ -64,6 +68,12 @@ class AgentLog:
         self._recent += masked[-_TAIL_KEPT_IN_MEMORY:]
         if len(self._recent) > 2 * _TAIL_KEPT_IN_MEMORY:
             del self._recent[:-_TAIL_KEPT_IN_MEMORY]
+        try:
+            self._write_out(masked)
+        except OSError:  # a full disk must not cost the task its work: what it says meanwhile is left out
+            self._refused_bytes += len(masked)
+
+    def _write_out(self, masked: bytes) -> None:
         head, rest = masked[: self._head_left], masked[self._head_left :]
         if head:
             write_all(self._descriptor, head)
@@ -76,12 +86,14 @@ class AgentLog:
             self._segment_left -= len(piece)
 
     def _next_segment(self) -> None:
-        os.close(self._descriptor)
-        self._segment += 1
-        path = self._segments[self._segment % 2]
+        path, dropped = self._segments[(self._segment + 1) % 2], 0
         with suppress(FileNotFoundError):
-            self._dropped_bytes += os.stat(path).st_size
-        self._descriptor = _create(path)
+            dropped = os.stat(path).st_size
+        following = _create(path)
+        os.close(self._descriptor)
+        self._descriptor = following
+        self._dropped_bytes += dropped
+        self._segment += 1
         self._segment_left = self._segment_bytes
 
     def _join(self) -> None:

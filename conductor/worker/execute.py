@@ -129,9 +129,9 @@ class AgentProcess:
 
     def _look_after(self) -> None:
         """Decides whether the agent must end now, and ends it."""
-        arrived = self._signals.take()
         if self._status is not None:
             return
+        arrived = self._signals.take()
         now = time.monotonic()
         if self._cut is None:
             cut = self._why_cut(now, arrived)
@@ -175,6 +175,8 @@ class AgentProcess:
         """After the agent itself: what it left gets the rest of its grace where it was told to stop, then SIGKILL."""
         while self._cut is not None and reap_children() and time.monotonic() < self._kill_at:
             time.sleep(_GRACE_POLL_SECONDS)
+            if signal.SIGQUIT in self._signals.take():
+                self._kill_at = 0.0
             with suppress(BlockingIOError):
                 self._read_output()
         tree_gone = kill_descendants()

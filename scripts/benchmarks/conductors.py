@@ -101,7 +101,8 @@ def filled_queue(path: str, count: int, description: str) -> TaskQueue:
     """The queue of a new home with `count` tasks in ready/, put there through its own doors and on disk on return."""
     queue = quick_queue(open_layout(path, {}))
     with without_fsync():
-        queue.submit_many(new_specs(count, description, path))
+        specs = new_specs(count, description, path)
+        queue.submit_many(specs, fresh={spec.id for spec in specs})
         while queue.tend("command").more:
             pass
     os.sync()

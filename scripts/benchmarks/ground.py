@@ -151,6 +151,7 @@ def ground(parent: str) -> Iterator[Ground]:
     finally:
         for number in previous:
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl+C must not leave half of it behind
+        print("bench: clearing up ...", file=sys.stderr, flush=True)
         made.close()
         for number, handler in previous.items():
             signal.signal(number, handler)

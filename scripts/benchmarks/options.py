@@ -18,8 +18,9 @@ FIGURES = {
 _EXPLANATION = """\
 Each figure is a ratio or a time from one run on this machine, real processes and a real disk; the numbers behind it
 and how it was taken are printed with it. Nothing else should be busy meanwhile: the load is printed too. The whole
-run takes about seven minutes. Redis, Celery, RQ and task-spooler run privately, on sockets in a temporary folder; what
-is not installed is skipped and named. Exit code 0 when every figure was reached, 1 when one was missed.
+run takes five to ten minutes. Redis, Celery, RQ and task-spooler run privately, on sockets in a temporary folder; what
+is not installed is skipped and named. Exit code 0 when every figure was reached, 1 when one was missed or could not be
+measured.
 
 figures:
 """

@@ -13,10 +13,13 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from conductor.cli.main import main
+import click
+
+from conductor.cli.main import COMMANDS, cli, main
 from conductor.domain.home import Home
 from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim
@@ -25,6 +28,18 @@ from conductor.queue.directory import DirectoryQueue
 from tests.support import clean_environment, eventually, queue_of
 
 WORKER = "w1-4711-1a2b3c-0123abcd"
+_LOADED_LATE = ("filelock", "psutil", "rich.console", "rich.table", "yaml", "conductor.queue.directory")
+
+
+def load_commands() -> None:
+    """So that each forked command finds loaded what it would load by itself."""
+    for name in COMMANDS:
+        cli.get_command(click.Context(cli), name)
+    for module in _LOADED_LATE:
+        import_module(module)
+
+
+load_commands()
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class Running:
         self._code: int | None = None
 
     def out(self) -> str:
-        return self._out.read_text(encoding="utf-8")
+        return self._out.read_bytes().decode()
 
     def has_ended(self) -> bool:
         if self._code is None:
@@ -67,7 +82,7 @@ class Running:
         """Once it has ended by itself."""
         eventually(self.has_ended, what="the command's end")
         assert self._code is not None
-        return Answer(self._code, self.out(), self._err.read_text(encoding="utf-8"))
+        return Answer(self._code, self.out(), self._err.read_bytes().decode())
 
     def end(self) -> None:
         if not self.has_ended():

@@ -104,9 +104,7 @@ def test_an_agent_that_is_not_installed_is_refused_with_those_that_are(shell: Sh
         (["--agent", "command", "x" * 1_048_577], ""),
     ],
 )
-def test_wrong_usage_exits_2_names_the_fault_and_queues_nothing(
-    shell: Shell, arguments: list[str], named: str
-) -> None:
+def test_wrong_usage_exits_2_names_the_fault_and_queues_nothing(shell: Shell, arguments: list[str], named: str) -> None:
     if len(arguments[-1]) > 100_000:  # longer than one argument may be: comes as a line
         answer = shell("submit", *arguments[:-1], "-", stdin=arguments[-1])
     else:

@@ -262,3 +262,11 @@ STORIES = (
     Story("retry a cancelled task", (submit(), cancel(), changing_my_mind, retry)),
 )
 BY_NAME = {story.name: story for story in STORIES}
+
+LONG_LIFE = Story(
+    "a long life",
+    (
+        *(submit(retries=1), submit("b"), submit_many("c", "d"), claim, FAILED, tend, claim, SUCCESS, a_minute_passes),
+        *(tend, claim, recover, claim, finish(Outcome.TIMEOUT), cancel("d"), tend, claim, SUCCESS, tend),
+    ),
+)

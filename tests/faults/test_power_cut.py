@@ -16,40 +16,16 @@ from pathlib import Path
 import pytest
 
 from conductor.domain.home import Home
-from conductor.domain.outcome import Outcome
 from conductor.kit.durable import sync_directory, write_plain
 from conductor.queue import accepting, attempts, directory, files, inbox, layout, records, shelves, unpacking
 from conductor.queue.results_log import ResultsLog
 from tests.faults.disk import Disk, Tree, put
 from tests.faults.promises import broken_promises
 from tests.faults.recorder import Recorder
-from tests.faults.stories import (
-    BY_NAME,
-    FAILED,
-    STORIES,
-    SUCCESS,
-    Scene,
-    Story,
-    Told,
-    a_minute_passes,
-    cancel,
-    claim,
-    finish,
-    recover,
-    submit,
-    submit_many,
-    tend,
-)
+from tests.faults.stories import BY_NAME, LONG_LIFE, STORIES, Scene, Story, Told
 
 MOST_STATES_A_CUT = 48
 MOST_STATES_A_CUT_OF_MANY = 12
-LONG_LIFE = Story(
-    "a long life",
-    (
-        *(submit(retries=1), submit("b"), submit_many("c", "d"), claim, FAILED, tend, claim, SUCCESS, a_minute_passes),
-        *(tend, claim, recover, claim, finish(Outcome.TIMEOUT), cancel("d"), tend, claim, SUCCESS, tend),
-    ),
-)
 
 
 @dataclass(frozen=True)

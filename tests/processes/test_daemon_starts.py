@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -171,6 +172,19 @@ def test_more_clients_than_it_takes_are_turned_away_and_forgotten(daemon: Daemon
 
     # then it answers again
     eventually(lambda: _answers(conductord))
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(daemon: DaemonFactory, home: Home) -> None:
+    # given a daemon whose log is on a full disk
+    conductord = daemon(workers=1, log="/dev/full")
+
+    # when much is to be logged
+    conductord.send(signal.SIGHUP)
+    os.kill(conductord.slots("idle")[0]["pid"], signal.SIGKILL)
+
+    # then it works on, and ends well
+    assert wait_for_end(home, submit(home, "true")).status.value == "SUCCESS"
+    assert conductord.stop(signal.SIGTERM) == 0
 
 
 def test_every_fault_of_the_settings_is_told_at_once(home: Home) -> None:

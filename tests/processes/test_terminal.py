@@ -28,6 +28,7 @@ from tests.support import (
     eventually,
     processes_of,
     result_lines,
+    said,
     statuses,
     submit,
     unfinished,
@@ -199,6 +200,21 @@ def test_nothing_but_the_daemon_is_in_the_terminal_s_foreground(sessions: Sessio
     assert all(int(fields[3]) != terminal.pid for fields in others)
     assert {int(fields[4]) for fields in others} == {0}
     gate.open()
+
+
+def test_a_task_inherits_nothing_of_how_the_daemon_treats_its_terminal(sessions: Sessions, home: Home) -> None:
+    # given
+    terminal = sessions()
+    terminal.wait_until_settled()
+
+    # when
+    task = submit(home, "grep SigIgn /proc/self/status; tty || ls /dev/tty >/dev/null; exec 3</dev/tty")
+
+    # then no signal is ignored, and there is no terminal
+    assert wait_for_end(home, task).status.value == "FAILED"
+    assert said(home, task).splitlines()[:2] == ["SigIgn:\t" + "0" * 16, "not a tty"]
+    terminal.press(b"q")
+    assert terminal.wait() == 0
 
 
 def test_the_terminal_is_as_before_when_the_daemon_has_ended(sessions: Sessions) -> None:

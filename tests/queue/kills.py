@@ -71,6 +71,11 @@ def killed_when(is_last: Callable[[str, str], bool]) -> Iterator[Kill]:
         pass
 
 
+def without_fsync() -> Any:
+    """A kill does not undo what was written, so tests of kills need not wait for the disk. Also a decorator."""
+    return patch.object(os, "fsync", lambda descriptor: None)
+
+
 @contextmanager
 def killed_before_change(nth: int) -> Iterator[Kill]:
     """The block ends before its `nth` change of the disk, counted from 1."""

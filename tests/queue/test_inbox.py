@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from conductor.domain.errors import DuplicateTask
 from conductor.domain.task import TaskSpec
 from conductor.domain.view import Counts
 from conductor.testing.contract_base import CALLER, claim_order, result, task
-from tests.queue.homes import corrupt_files
+from tests.queue.homes import Inbox, corrupt_files
 from tests.support import PATIENCE
 
 LINE = "|echo hello|m|t\n"
@@ -222,6 +224,18 @@ print("the daemon lives")
     assert (done.stdout.splitlines()[:1], done.stdout.splitlines()[-1:]) == (["the writer waits"], ["the daemon lives"])
 
 
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Who opens a FIFO waits for ever: here not longer than this."""
+    before = signal.signal(signal.SIGALRM, lambda number, frame: pytest.fail(f"held for {seconds} s"))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def make_directory(path: Path) -> None:
     path.mkdir()
     (path / "inside").write_text("|not looked at|m|t\n")
@@ -242,9 +256,12 @@ def test_what_is_no_regular_file_goes_to_corrupt_and_blocks_nobody(inbox: Inbox,
     inbox.drop(LINE)
     inbox.queue.submit_many([task("other")])
 
-    assert inbox.queue.counts().batched == 1
-    assert inbox.queue.find("absent") is None
-    reasons = inbox.tend()
+    with deadline(PATIENCE):
+        assert inbox.queue.counts().batched == 1
+        assert inbox.queue.find("absent") is None
+        with pytest.raises(DuplicateTask):
+            inbox.queue.submit(task("other"))
+        reasons = inbox.tend()
 
     assert reasons == [f"inbox/{name} is not a regular file"]
     assert sorted(inbox.descriptions()) == ["echo hello", "echo other"]
@@ -269,21 +286,18 @@ def test_a_file_that_conductor_may_not_read_goes_to_corrupt(inbox: Inbox) -> Non
     inbox.path("closed").chmod(0)
     inbox.drop(LINE, name="open")
 
-    with as_nobody_special(inbox):
+    with as_an_ordinary_user():
         reasons = inbox.tend()
 
     assert reasons == ["inbox/closed can't be read by conductor"]
     assert inbox.descriptions() == ["echo hello"]
 
 
-@contextmanager
-def as_nobody_special(inbox: Inbox) -> Iterator[None]:
-    """Root reads everything, so root becomes a stranger who owns the home."""
+def as_an_ordinary_user() -> AbstractContextManager[Any]:
+    """Root may read everything: then what the file's mode says is asked instead."""
     if os.geteuid() != 0:
-        yield
-        return
-    with patch.object(os, "access", lambda path, mode: os.stat(path).st_mode & 0o400):
-        yield
+        return nullcontext()
+    return patch.object(os, "access", lambda path, mode: os.stat(path).st_mode & 0o400)
 
 
 def test_a_stranger_s_file_without_a_lease_is_taken_when_it_has_been_quiet(inbox: Inbox) -> None:

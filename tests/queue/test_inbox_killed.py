@@ -1,4 +1,4 @@
-"""Between a file in inbox/ and its tasks in ready/: killed anywhere, or met by another process, each line counts once."""
+"""Between a file in inbox/ and its tasks in ready/: killed anywhere or met by others, each line counts once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conductor.domain.errors import DuplicateTask
 from conductor.domain.view import view_id
 from conductor.testing.contract_base import claim_order, result, task, tend_all
 from tests.queue.homes import Inbox, open_queue, result_lines
-from tests.queue.kills import killed_before_change, killed_when
+from tests.queue.kills import killed_before_change, killed_when, without_fsync
 
 
 def test_a_take_in_that_was_interrupted_is_finished_once(inbox: Inbox) -> None:
@@ -30,6 +30,7 @@ def test_a_take_in_that_was_interrupted_is_finished_once(inbox: Inbox) -> None:
     assert os.listdir(inbox.layout.inbox) == []
 
 
+@without_fsync()
 def test_killed_anywhere_between_file_and_ready_each_line_runs_once(tmp_path: Path) -> None:
     lines = "".join(f"{'' if number % 3 else f'n{number}'}|line {number}|m|t\n" for number in range(20)) + "torn\n"
     nth = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_the_template_of_init_is_the_defaults_and_each_commented_line_is_a_setti
     shown = load_settings_of(home, uncommented)
 
     assert shown == Settings(agent="command", pools=shown.pools, stall_timeout=600.0)
-    assert {name for name in yaml.safe_load(uncommented)} <= set(Settings.model_fields)
+    assert set(yaml.safe_load(uncommented)) <= set(Settings.model_fields)
 
 
 def _is_setting(line: str) -> bool:
@@ -283,12 +284,8 @@ def test_a_settings_file_that_is_a_folder_is_refused(home: Home) -> None:
 def test_arbitrary_settings_are_taken_or_refused_as_such(home: Home, given_settings: dict[str, Any]) -> None:
     write(home, yaml.safe_dump(given_settings, allow_unicode=False))
 
-    try:
-        found = load_settings(home, {})
-    except SettingsInvalid as error:
-        assert len(str(error).splitlines()) >= 1
-    else:
-        assert 0 < found.timeout < float("inf")
+    with suppress(SettingsInvalid):
+        assert 0 < load_settings(home, {}).timeout < float("inf")
 
 
 # -- where the home is

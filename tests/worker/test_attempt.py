@@ -1,4 +1,4 @@
-"""What an attempt leaves behind: its result, RESULT.txt, SUMMARY.txt, agent.log; secrets masked, tricks not followed."""
+"""What an attempt leaves behind: its result and its files, with secrets masked and tricks not followed."""
 
 from __future__ import annotations
 
@@ -272,9 +272,7 @@ def test_a_link_in_the_answer_s_place_is_not_followed(desk: Desk, tmp_path: Path
     precious = tmp_path / "precious"
     precious.write_text(f"do not read, do not write: {SECRET}\n")
 
-    result = desk.done(
-        f'ln -s {precious} "$CONDUCTOR_TASK_DIR/{name}"; echo answer', env=(("MY_TOKEN", SECRET),)
-    )
+    result = desk.done(f'ln -s {precious} "$CONDUCTOR_TASK_DIR/{name}"; echo answer', env=(("MY_TOKEN", SECRET),))
 
     assert precious.read_text() == f"do not read, do not write: {SECRET}\n"
     assert not (desk.folder / name).is_symlink()

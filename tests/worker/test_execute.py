@@ -49,6 +49,7 @@ class Stage:
     ) -> Run:
         def work() -> ProcessEnd:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a nursery has it
+            os.umask(0o077)
             signals = SignalPipe(STOP_SIGNALS)
             log = AgentLog(str(self.folder / "agent.log"), 1 << 20, Masker())
             command = AgentCommand(argv, self.env, directory or str(self.folder))
