@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
-from conductor.domain.home import Home
-from tests.support import Conductord, check_nothing_left, write_settings
+pytest.register_assert_rewrite("conductor.testing")  # so that failures of the shipped contract explain themselves
+
+from conductor.domain.home import Home  # noqa: E402 - after what is to be rewritten is known
+from tests.support import Conductord, check_nothing_left, write_settings  # noqa: E402
 
 DaemonFactory = Callable[..., Conductord]
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("patient")
 
 
 @pytest.fixture

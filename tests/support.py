@@ -54,6 +54,16 @@ def eventually(condition: Callable[[], T], within: float = PATIENCE, what: str =
     return value
 
 
+def stays(condition: Callable[[], bool], for_seconds: float = 0.5) -> bool:
+    """Whether `condition()` is true all the time: for what must not happen. Two rounds of a fast daemon's scan."""
+    deadline = time.monotonic() + for_seconds
+    while holds := condition():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return holds
+
+
 # -- environment and command line
 
 

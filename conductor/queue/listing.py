@@ -15,6 +15,9 @@ from conductor.queue.inbox import Batch, Inbox
 from conductor.queue.names import Entry, parse_dead
 from conductor.queue.records import read_record
 
+_LOOKS = 5
+"""A task that moves on while its file is being opened must not look gone: it makes three moves an attempt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -63,8 +66,10 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
 def find(files: QueueFiles, task_id: str) -> TaskView | None:
     if not ID_PATTERN.fullmatch(task_id):
         return None  # no such id was ever accepted, and it may be a path
-    found = locate(files, task_id)
-    if found is not None and not found.is_dead:
+    for _ in range(_LOOKS):
+        found = locate(files, task_id)
+        if found is None or found.is_dead:
+            break
         view = _view(files, found)
         if view is not None:
             return view

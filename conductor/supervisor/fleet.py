@@ -141,8 +141,8 @@ class Fleet:
             links = {link.pid: link for link in (*self._nurseries.values(), *self._leaving.values())}
             if pid in links:
                 links[pid].reaped(wait_status)
-                self._leaving.pop(pid, None)
                 self._nursery_exit(links[pid], os.waitstatus_to_exitcode(wait_status), now)
+                self._leaving.pop(pid, None)
             else:
                 self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
 
@@ -151,6 +151,7 @@ class Fleet:
         if slot is None:
             return
         self.exits += 1
+        self._adopted.discard(pid)
         self._act(slot.number, policy.WorkerExited(code if code >= 0 else None), now)
         if code not in (0, 10, 11):
             self._log.warning("worker_exited", slot=slot.number, pid=pid, code=code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ class InboxWatch(FileSystemEventHandler):
 
     def __init__(self, folder: str) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        logging.getLogger("watchdog").setLevel(logging.ERROR)  # what it warns of is found all the same by the scan
         self._observer = Observer()
         self._observer.schedule(self, folder, recursive=False)
         self._observer.start()

@@ -162,7 +162,7 @@ def next_move(slot: Slot, event: SlotEvent, now: float, policy: RestartPolicy) -
                 return replace(slot, state=replace(slot.state, pid=pid)), ()
             return slot, ()
         case WorkerReady(worker_id):
-            if isinstance(slot.state, Starting):
+            if isinstance(slot.state, Starting) and slot.state.pid:
                 return replace(slot, state=Idle(now, slot.state.pid, worker_id), failures=0), ()
             return slot, ()
         case WorkerBusy():
@@ -189,7 +189,7 @@ def _as_time_passes(slot: Slot, now: float, policy: RestartPolicy) -> tuple[Slot
 
 
 def _gets_busy(slot: Slot, event: WorkerBusy, now: float) -> Slot:
-    if not isinstance(slot.state, Starting | Idle):
+    if not isinstance(slot.state, Starting | Idle) or not slot.state.pid:
         return slot
     kill_at = now + event.limit_seconds if event.limit_seconds else None
     busy = Busy(now, slot.state.pid, event.worker_id, event.task_id, event.attempt, kill_at)

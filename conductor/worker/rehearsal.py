@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,13 +13,16 @@ from conductor.worker.life import Worker, WorkerTools
 ATTEMPTS = 12
 """CPython 3.11 specialises a function after eight calls."""
 
+_STALE_SECONDS = 3600.0
+_SCRATCH = "conductor-"
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, which nobody else can read
 
 
 @contextmanager
 def scratch_folder() -> Iterator[str]:
     """A folder on a RAM disk, removed afterwards; empty where there is none to write to."""
-    folder = f"{_RAM_DISK}/conductor-{os.getpid()}-{os.urandom(4).hex()}"
+    folder = f"{_RAM_DISK}/{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}"
+    _sweep()
     try:
         os.mkdir(folder, 0o700)
     except OSError:
@@ -37,6 +41,16 @@ def perform(tools: WorkerTools) -> None:
         worker = Worker(0, tools, lambda line: None)
         outcome = worker.work_once()
         worker.close()
+
+
+def _sweep() -> None:
+    """Removes what nurseries of this user left that were killed in the middle of theirs."""
+    with suppress(OSError):
+        for entry in os.scandir(_RAM_DISK):
+            found = entry.stat(follow_symlinks=False)  # anyone may put a link there that leads elsewhere
+            is_ours = entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False)
+            if is_ours and found.st_uid == os.geteuid() and time.time() - found.st_mtime > _STALE_SECONDS:
+                _remove(entry.path)
 
 
 def _remove(folder: str) -> None:

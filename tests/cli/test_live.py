@@ -69,7 +69,9 @@ def test_a_socket_that_nobody_listens_on_is_no_daemon(shell: Shell) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(shell.home.control_socket)
 
-    assert shell("scale", "3").code == 4
+    answer = shell("scale", "3")
+    assert answer.code == 4
+    assert "no conductord runs" in answer.err
     assert "no conductord runs" in shell.ok("submit", "--agent", "command", "true").err
 
 

@@ -8,7 +8,11 @@ import pytest
 
 from conductor.domain.masking import MASK
 from conductor.domain.outcome import Outcome
+from conductor.domain.view import Running, TaskView
+from conductor.queue import listing
+from conductor.queue.files import QueueFiles
 from tests.cli.front import WORKER, Shell
+from tests.support import eventually
 
 NO_IDS = ["nobody", "../queue", "x" * 300]
 
@@ -88,6 +92,22 @@ def test_secrets_are_masked_in_what_is_shown(shell: Shell) -> None:
         assert "me:pw" not in out
 
 
+def test_a_task_that_is_claimed_while_it_is_looked_at_does_not_look_gone(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = shell.submit("true")
+    real_view = listing._view
+
+    def view_after_the_claim(files: QueueFiles, found: listing.Found) -> TaskView | None:
+        monkeypatch.setattr(listing, "_view", real_view)
+        shell.claim()
+        return real_view(files, found)
+
+    monkeypatch.setattr(listing, "_view", view_after_the_claim)
+
+    assert isinstance(shell.queue.find(task_id), Running)
+
+
 @pytest.mark.parametrize("command", [["show"], ["show", "--json"], ["logs"], ["wait"], ["cancel"], ["retry"]])
 @pytest.mark.parametrize("task_id", NO_IDS, ids=lambda task_id: task_id[:10])
 def test_an_unknown_id_exits_3_and_names_it(shell: Shell, command: list[str], task_id: str) -> None:
@@ -133,8 +153,10 @@ def test_following_a_running_task_s_log_shows_what_comes_until_it_has_ended(shel
         log.write("one\n")
     follower = shell.start("logs", "-f", task_id)
     try:
+        eventually(lambda: follower.out() == "one\n", what="what was there")
         with open(path, "a") as log:
             log.write("two\n")
+        eventually(lambda: follower.out() == "one\ntwo\n", what="what came")
         shell.record(claim, Outcome.SUCCESS, "one\ntwo\nthree\n")
         answer = follower.answer()
     finally:

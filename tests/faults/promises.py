@@ -12,7 +12,7 @@ from conductor.domain.home import Home
 from conductor.domain.lines import ResultLine, parse_result
 from conductor.domain.outcome import Outcome, Status
 from conductor.domain.view import Ended, Queued, Waiting
-from tests.faults.stories import Scene, Told, submit
+from tests.faults.stories import Scene, Told, submit, tend
 
 _STATES = ("ready", "waiting", "claimed", "finishing", "dead")
 _ROUNDS = 30
@@ -37,15 +37,8 @@ def broken_promises(home: Home, told: Told, *, strangers: bool = False) -> list[
 
 def _recover(scene: Scene) -> list[str]:
     scene.queue.recover(lambda owner: False)
-    _tend(scene)
+    tend(scene)
     return []
-
-
-def _tend(scene: Scene) -> None:
-    for _ in range(_ROUNDS):
-        if not scene.queue.tend("command").more:
-            return
-    raise AssertionError("housekeeping has no end")
 
 
 def _check_states(scene: Scene) -> list[str]:
@@ -94,7 +87,7 @@ def _run_the_rest(scene: Scene) -> list[str]:
     """Workers, as they come: each attempt has a number that no attempt had before."""
     for _ in range(_ROUNDS):
         scene.now += 120
-        _tend(scene)
+        tend(scene)
         while (claim := scene.queue.claim("default", scene.new_worker())) is not None:
             if os.path.exists(f"{claim.directory}/result.json"):
                 return [f"attempt {claim.attempt} of {claim.spec.id} was claimed and had ended before"]

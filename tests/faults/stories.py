@@ -189,8 +189,10 @@ def recover(scene: Scene) -> None:
 
 
 def tend(scene: Scene) -> None:
-    while scene.queue.tend("command").more:
-        pass
+    for _ in range(50):
+        if not scene.queue.tend("command").more:
+            return
+    raise AssertionError("housekeeping has no end")
 
 
 def tend_but(scene: Scene) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.faults.stories import Story, Told
-from tests.support import REPOSITORY
+from tests.support import PATIENCE, REPOSITORY
 
 _RENAMES = ("rename", "renameat", "renameat2")
 _NAMES = ("mkdir", "mkdirat", "symlink", "symlinkat", "link", "linkat")
@@ -115,8 +116,9 @@ class Stage:
         assert self._driver.stdout is not None
         self._driver.stdin.write(json.dumps(request) + "\n")
         self._driver.stdin.flush()
-        line = self._driver.stdout.readline()
-        assert line, "the driver died: its error is on standard error"
+        ready, _, _ = select.select([self._driver.stdout], [], [], PATIENCE)
+        line = self._driver.stdout.readline() if ready else ""
+        assert line, f"the driver died or hangs at {request}"
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -147,32 +148,60 @@ def test_a_home_can_t_be_made_on_a_full_disk_and_can_when_there_is_room(small_di
     assert run_cli(home, "submit", "--agent", "command", "true").returncode == 0
 
 
-def test_a_daemon_lives_through_a_full_disk_and_records_what_ended_meanwhile(
+def test_a_daemon_and_a_talking_task_live_through_a_full_disk(
     small_disk: Path, tmp_path: Path, daemon: DaemonFactory
 ) -> None:
-    # given a daemon on a small disk with a running task that ends when it is told
+    # given a daemon on a small disk, a task that will say much, and a file of lines that is ready to be moved in
     home = Home(str(small_disk / "home"))
     conductord = daemon(on=home, workers=2)
-    go = tmp_path / "go"
-    running = submit_task(home, f"echo begun; until [ -e {go} ]; do sleep 0.02; done; echo ended")
-    eventually(lambda: "begun" in said(home, running), what="the task's first word")
-    # when the disk runs full, the task ends, others are submitted, and there is room again
+    speak, spoken, end = (tmp_path / name for name in ("speak", "spoken", "end"))
+    wait = "until [ -e {} ]; do sleep 0.02; done"
+    task = submit_task(
+        home, f"{wait.format(speak)}; yes | head -c 100000; touch {spoken}; {wait.format(end)}; echo the end"
+    )
+    Path(home.path, ".lines").write_text("moved-in|true||\n", encoding="utf-8")
+    eventually(lambda: conductord.slots("busy"), what="a busy worker")
+    # when the disk runs full, and the task talks, lines are moved in, events happen and others submit
     filler = fill(small_disk)
+    speak.touch()
+    os.rename(f"{home.path}/.lines", f"{home.queue}/inbox/lines")
+    for _ in range(60):
+        conductord.ask("scale", pool="default", workers=2)
     with pytest.raises(OSError, match="No space left"):
         submit_task(home, "x" * 5000)
-    move = small_disk / "home" / "queue" / "inbox"
-    go.touch()
-    eventually(lambda: "No space left" in conductord.log_text() or not conductord.slots("busy"), what="a refused write")
-    assert conductord.is_running
-    assert move.is_dir()
+    eventually(spoken.exists, what="the task's words")
+    eventually(lambda: conductord.log_lines("tend_failed"), what="a refused inbox")
+    # and there is room again
     filler.unlink()
-    # then the task's end is recorded once, the same daemon runs the next one, and its events are whole
-    assert wait_for_end(home, running).status.value in ("SUCCESS", "FAILED")
-    assert len(statuses(home, running)) == 1
+    end.touch()
+    # then all of it runs to its end under the same daemon, and what was lost of logs and events is told
     after = submit_task(home, "echo after")
-    assert wait_for_end(home, after).status.value == "SUCCESS"
+    assert [wait_for_end(home, one).status.value for one in (task, "moved-in", after)] == ["SUCCESS"] * 3
     assert conductord.is_running
-    assert [json.loads(line) for line in Path(home.events).read_text(encoding="utf-8").splitlines()]
+    assert "the end" in said(home, task)
+    assert "[conductor: the disk refused" in said(home, task)
+    events = [json.loads(line) for line in Path(home.events).read_text(encoding="utf-8").splitlines()]
+    assert "events_lost" in {event["action"] for event in events}
+
+
+def test_a_result_that_a_full_disk_refused_is_recorded_once_when_there_is_room(
+    small_disk: Path, tmp_path: Path, daemon: DaemonFactory
+) -> None:
+    # given a running task
+    home = Home(str(small_disk / "home"))
+    conductord = daemon(on=home, workers=1)
+    end = tmp_path / "end"
+    task = submit_task(home, f"until [ -e {end} ]; do sleep 0.02; done")
+    eventually(lambda: conductord.slots("busy"), what="a busy worker")
+    # when the disk runs full, then the task ends, its record is refused, and there is room again
+    filler = fill(small_disk)
+    end.touch()
+    eventually(Path(home.attempt(task, 1), "result.json").exists, what="a record that is begun")
+    assert statuses(home, task) == []
+    filler.unlink()
+    # then the attempt is recorded once, as what it was
+    assert wait_for_end(home, task).status.value == "SUCCESS"
+    assert statuses(home, task) == ["SUCCESS"]
 
 
 @pytest.fixture
@@ -267,32 +296,50 @@ def test_a_task_that_waits_runs_when_a_clock_that_was_set_back_has_caught_up(sce
 
 # -- everything at once
 
+BUCKET = "ready/default/1000/00010000/00"
 
-def test_a_daemon_that_is_thrown_everything_at_goes_on(home: Home, daemon: DaemonFactory) -> None:
-    # given a running daemon
-    conductord = daemon(workers=2)
+
+def throw_everything_at(home: Home) -> list[str]:
+    """Every bad file into inbox/, strangers everywhere, also under names of tasks: returns their ids."""
     chance = random.Random(7)
-    # when every bad file is moved into its inbox, strangers appear everywhere, and a task is torn
     for number, (content, _) in enumerate(BAD_CONTENTS.values()):
         move_in(home, content, f"bad-{number}")
     move_in(home, b"\n".join(mutated(chance, number) + b"|unknown" for number in range(300)), "none-of-these-may-run")
-    for number, make in enumerate(ODDITIES.values()):
-        with chdir(f"{home.queue}/inbox"):
-            make(f"{home.queue}/inbox/odd-{number}")
     for place in sorted({*STRANGE_PLACES} - {"corrupt"}):
         os.makedirs(f"{home.queue}/{place}", exist_ok=True)
         for name, kind in zip(STRANGE_NAMES, ("file", "folder", "fifo", "dangling link") * 2, strict=False):
             KINDS[kind](f"{home.queue}/{place}/{name}")
-    torn = Path(home.queue, "ready/default/1000/00010000/00/000100000000~a0r0l0~torn")
-    torn.write_bytes(b"torn|tru")
-    # then what was good of it runs, the bad lies in corrupt/ with its reasons, and the same daemon runs the next task
+    with chdir(f"{home.queue}/inbox"):
+        for number, make in enumerate(ODDITIES.values()):
+            make(f"{home.queue}/inbox/odd-{number}")
+    task_ids = [f"spoilt-{number}" for number in range(len(KINDS))]
+    for number, (task_id, make) in enumerate(zip(task_ids, KINDS.values(), strict=True)):
+        with chdir(f"{home.queue}/tmp"):
+            make(f"{home.queue}/tmp/{task_id}")
+        os.rename(f"{home.queue}/tmp/{task_id}", f"{home.queue}/{BUCKET}/00010000000{number}~a0r0l0~{task_id}")
+    return task_ids
+
+
+def test_a_daemon_that_is_thrown_everything_at_goes_on(home: Home, daemon: DaemonFactory) -> None:
+    # given a running daemon
+    conductord = daemon(workers=2)
+    # when everything bad is thrown at it at once, and then something good
+    conductord.send(signal.SIGSTOP)
+    spoilt = throw_everything_at(home)
+    conductord.send(signal.SIGCONT)
     good = submit_task(home, "echo good")
+    # then what was good of it runs under the same daemon
     assert wait_for_end(home, good).status.value == "SUCCESS"
     assert [wait_for_end(home, task_id).status.value for task_id in ("one", "two")] == ["SUCCESS", "SUCCESS"]
-    eventually(lambda: not torn.exists(), what="the torn task set aside")
+    # and the bad lies in corrupt/ with its reasons
     eventually(lambda: all(name.startswith(".") for name in os.listdir(f"{home.queue}/inbox")), what="an empty inbox")
-    assert any("torn" in name for name in corrupt(home))
+    for task_id in spoilt:
+        eventually(lambda task_id=task_id: is_set_aside(home, task_id), what=f"{task_id} set aside")
     assert all(reason.strip() for reason in corrupt(home).values())
-    assert "Traceback" not in conductord.log_text()
     assert conductord.log_lines("task_refused")
+    assert "Traceback" not in conductord.log_text()
     assert conductord.stop() == 0
+
+
+def is_set_aside(home: Home, task_id: str) -> bool:
+    return any(f"~{task_id}" in name or f".{task_id}~" in name for name in os.listdir(f"{home.queue}/corrupt"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -185,6 +186,30 @@ def test_a_log_that_cannot_be_written_stops_nothing(daemon: DaemonFactory, home:
     # then it works on, and ends well
     assert wait_for_end(home, submit(home, "true")).status.value == "SUCCESS"
     assert conductord.stop(signal.SIGTERM) == 0
+
+
+def test_what_killed_nurseries_left_on_the_ram_disk_is_swept(daemon: DaemonFactory, tmp_path: Path) -> None:
+    # given an old and a young folder as a nursery makes one before its first fork, and a link to something else
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("no RAM disk here")
+    old, young, link = (Path(f"/dev/shm/conductor-0-{tmp_path.name}-{name}") for name in ("old", "young", "link"))
+    precious = tmp_path / "elsewhere" / "precious"
+    for folder in (old, young, precious):
+        (folder / "queue").mkdir(parents=True)
+        os.utime(folder, (0, 0) if folder is not young else None)
+    link.symlink_to(precious)
+    os.utime(link, (0, 0), follow_symlinks=False)
+
+    # when
+    daemon(workers=1)
+
+    # then
+    try:
+        assert (old.exists(), young.exists(), (precious / "queue").exists()) == (False, True, True)
+    finally:
+        link.unlink(missing_ok=True)
+        for folder in (old, young):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_every_fault_of_the_settings_is_told_at_once(home: Home) -> None:

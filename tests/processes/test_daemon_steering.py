@@ -19,6 +19,7 @@ from tests.support import (
     queue_of,
     run_cli,
     statuses,
+    stays,
     submit,
     unfinished,
     wait_for_end,
@@ -127,14 +128,13 @@ def test_after_pause_returned_nothing_is_claimed_until_resume(
     assert conductord.status()["mode"] == "paused"
     for worker in conductord.slots("idle"):
         os.kill(worker["pid"], signal.SIGUSR1)
-    _let_it_scan(conductord)
-    assert queue_of(home).owned() == []
+    assert stays(lambda: queue_of(home).owned() == [])
     assert all(isinstance(view, Queued) and view.tries == Tries() for view in unfinished(home).values())
 
     # and over a restart
     assert conductord.stop() == 0
     conductord.start()
-    _let_it_scan(conductord)
+    assert stays(lambda: queue_of(home).owned() == [])
     assert sorted(unfinished(home)) == sorted(held)
 
     # until resume
@@ -158,7 +158,7 @@ def test_drain_ends_it_after_the_running_tasks_however_long_they_take(
 
     # then
     assert conductord.status()["mode"] == "draining"
-    _let_it_scan(conductord)
+    assert stays(lambda: conductord.is_running)
     gate.open()
     assert conductord.wait() == 0
     assert (statuses(home, running), statuses(home, waiting)) == (["SUCCESS"], [])
@@ -214,11 +214,3 @@ def test_a_verb_that_needs_a_daemon_says_so_when_there_is_none(home: Home, argum
     # then
     assert done.returncode == 4
     assert "no conductord runs" in done.stdout + done.stderr
-
-
-def _let_it_scan(conductord: Conductord) -> None:
-    """Gives it the time in which it looks at everything by itself: a few rounds of its loop have written the page."""
-    page = Path(conductord.home.status_page)
-    for _ in range(2):
-        page.unlink(missing_ok=True)
-        eventually(page.exists)

@@ -1,12 +1,10 @@
-"""Fixtures of the queue's tests; failures of the shipped contract suite explain themselves."""
+"""Fixtures of the queue's tests."""
 
 from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("conductor.testing")
-
-from tests.queue.homes import Inbox  # noqa: E402 - it imports what is to be rewritten
+from tests.queue.homes import Inbox
 
 
 @pytest.fixture

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from conductor.domain.errors import DuplicateTask
 from conductor.domain.home import Home
 from conductor.domain.lines import ResultLine
-from conductor.domain.outcome import TaskResult
+from conductor.domain.outcome import Status, TaskResult
 from conductor.domain.task import Claim
+from conductor.domain.view import Recovered
 from conductor.ports import TaskQueue
 from conductor.queue.layout import Layout
 from conductor.testing.clock import ManualClock
-from conductor.testing.contract_base import WORKER, claim_order, result, task
+from conductor.testing.contract_base import CALLER, WORKER, claim_order, everybody_is_gone, result, task
 from conductor.testing.queue_contract import QueueContract, World
 from tests.queue.homes import LockMaker, file_lock, open_queue, quick_lock, result_lines
 from tests.queue.kills import killed_when
@@ -59,3 +64,29 @@ def test_another_process_sees_what_this_one_did(tmp_path: Path) -> None:
 
     assert theirs.find("one") == mine.find("one")
     assert claim_order(theirs) == ["two", "three"]
+
+
+def test_a_cancel_after_the_record_and_before_the_line_still_counts(tmp_path: Path) -> None:
+    """The worker was killed between the two: nobody has been told of a success yet."""
+    queue, layout = open_queue(tmp_path, ManualClock())
+    queue.submit(task("one"))
+    claim = queue.claim("default", WORKER)
+    assert claim is not None
+    with killed_when(lambda deed, path: deed == "rename" and path.startswith(layout.claimed)):
+        queue.finish(claim, result())
+
+    assert queue.cancel("one", CALLER) == "stopping"
+
+    assert queue.recover(everybody_is_gone) == [Recovered("one", 1, WORKER, Status.CANCELLED, False)]
+    assert [line.status for line in result_lines(layout)] == [Status.CANCELLED]
+
+
+def test_a_refused_batch_leaves_no_trace(tmp_path: Path) -> None:
+    queue, layout = open_queue(tmp_path, ManualClock())
+    queue.submit(task("taken"))
+
+    with pytest.raises(DuplicateTask):
+        queue.submit_many([task("new"), task("taken")])
+
+    assert os.listdir(layout.home.tasks) == ["taken"]
+    assert os.listdir(layout.inbox) == os.listdir(layout.tmp) == []

@@ -61,12 +61,12 @@ def test_lines_run_in_their_order(inbox: Inbox) -> None:
 
 
 def test_windows_line_ends_blank_lines_and_comments_are_no_matter(inbox: Inbox) -> None:
-    inbox.drop("# tasks of the night\r\n\r\n|one|m|t\r\n   \n\t# indented\n|two|m|t\r\n\n|three|m|t")
+    inbox.drop("# tasks of the night\r\n\r\n|one|m|t\r\n   \n\t# indented\n|two|m|t|agent=mine\r\n\n|three|m|t")
 
     assert inbox.tend() == []
 
     assert inbox.descriptions() == ["one", "two", "three"]
-    assert [spec.thinking for spec in inbox.specs()] == ["t", "t", "t"]
+    assert [spec.agent for spec in inbox.specs()] == ["command", "mine", "command"]
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "# nothing here\n"])

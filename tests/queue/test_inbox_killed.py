@@ -9,8 +9,9 @@ from unittest.mock import patch
 import pytest
 
 from conductor.domain.errors import DuplicateTask
-from conductor.domain.view import view_id
-from conductor.testing.contract_base import claim_order, result, task, tend_all
+from conductor.domain.task import Claim, Tries
+from conductor.domain.view import Ended, Queued, Running, view_id
+from conductor.testing.contract_base import CALLER, WORKER, claim_order, result, task, tend_all
 from tests.queue.homes import Inbox, open_queue, result_lines
 from tests.queue.kills import killed_before_change, killed_when, without_fsync
 
@@ -107,3 +108,28 @@ def test_what_a_killed_daemon_unpacked_is_durable_before_its_batch_goes(inbox: I
     assert inbox.layout.claimed in deeds[:gone]  # where a worker may have taken one to
     assert inbox.layout.inbox in deeds[gone:]
     assert claim_order(inbox.queue) == ["t0", "t1", "t2"]
+
+
+def test_what_is_unpacked_is_seen_where_it_is_though_its_batch_still_lists_it(inbox: Inbox) -> None:
+    inbox.queue.submit_many([task(name) for name in ("ended", "running", "ready")])
+    with killed_when(lambda deed, path: deed == "unlink" and path.endswith(".batch")) as kill:
+        inbox.queue.tend("")
+    assert kill.happened
+    inbox.reopen()
+
+    inbox.queue.finish(claimed_untended(inbox), result())
+    running = claimed_untended(inbox)
+
+    assert isinstance(inbox.queue.find("ended"), Ended)
+    assert isinstance(inbox.queue.find("running"), Running)
+    assert inbox.queue.find("ready") == Queued(task("ready"), Tries())
+    assert [view_id(view) for view in inbox.queue.tasks()] == ["running", "ready"]
+    assert inbox.queue.cancel("ended", CALLER) == "ended"
+    assert inbox.queue.cancel("running", CALLER) == "stopping"
+    assert inbox.queue.cancel_requested(running)
+
+
+def claimed_untended(inbox: Inbox) -> Claim:
+    claim = inbox.queue.claim("default", WORKER)
+    assert claim is not None
+    return claim

@@ -112,6 +112,7 @@ def test_waiting_ends_when_the_holder_lets_go(path: str, monkeypatch: pytest.Mon
 
 
 def test_a_quick_lock_gives_up_at_its_deadline_and_names_the_holder(path: str) -> None:
+    before = set(os.listdir("/proc/self/fd"))
     with held_by_another_process("FileLock", path) as child:
         with pytest.raises(LockTimeout, match=str(child.pid)), QuickLock(path, SHORT):
             pytest.fail("two processes hold the lock")
@@ -120,6 +121,7 @@ def test_a_quick_lock_gives_up_at_its_deadline_and_names_the_holder(path: str) -
     with QuickLock(path, SHORT):  # giving up left no lock behind
         assert lock_holder(path) == os.getpid()
     assert lock_holder(path) is None
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_quick_lock_is_let_go_when_its_block_fails(path: str) -> None:

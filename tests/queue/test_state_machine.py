@@ -46,6 +46,7 @@ STATES = ("ready", "waiting", "claimed", "finishing", "dead")
 
 kills = st.one_of(st.none(), st.none(), st.integers(1, 14))
 """Before which change of the disk the deed's process is killed; None: it is not."""
+late_kills = st.one_of(st.none(), st.none(), st.integers(1, 14), st.integers(15, 60))
 chances = {"priority": st.integers(-1, 1), "retries": st.sampled_from([None, 0, 1]), "pool": st.sampled_from(POOLS)}
 delays = st.sampled_from([0, 0, 0, 5])
 
@@ -147,7 +148,7 @@ class QueueMachine(RuleBasedStateMachine):
         path.write_text("\n".join(lines))
         path.rename(f"{self.layout.inbox}/{path.name}")
 
-    @rule(kill=kills)
+    @rule(kill=late_kills)
     def tend(self, kill: int | None) -> None:
         def until_quiet() -> None:
             while self.queue.tend("command").more:
@@ -341,6 +342,7 @@ class QueueMachine(RuleBasedStateMachine):
         for task_id in self.model.ids():
             found = views.get(task_id) or self.queue.find(task_id)
             assert essence(found) == essence(self.model.find(task_id))
+            assert self.marked_on_disk(task_id) == self.model.is_marked(task_id)
         assert sorted(self.queue.owned()) == sorted(self.model.owned())
         assert len({task_id for task_id, _, _ in self.queue.owned()}) == len(self.queue.owned())
         assert self.queue.paused() == self.model.paused()
@@ -390,7 +392,7 @@ def answer_of(deed: Callable[[], Any]) -> Any:
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(
-    max_examples=50,
+    max_examples=35,
     stateful_step_count=60,
     deadline=None,
     report_multiple_bugs=False,

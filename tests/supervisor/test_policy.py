@@ -204,6 +204,12 @@ STORIES: dict[str, list[Step]] = {
         Step(4, KILLED, "given up at 3", failures=3),
         Step(5, exit_with(0), "given up at 3", failures=3),
     ],
+    "news of a worker that was not born yet changes nothing": [
+        Step(0, TICK, "starting since 0", "start"),
+        Step(0, READY, "starting since 0"),
+        Step(0, BUSY, "starting since 0"),
+        Step(1, BORN, "starting since 0, pid 7"),
+    ],
     "news of a worker that is gone changes nothing": [
         *up_to_busy(),
         Step(1, exit_with(0), "vacant"),

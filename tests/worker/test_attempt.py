@@ -264,6 +264,15 @@ def test_a_secret_of_the_daemon_is_masked_though_the_agent_has_it_from_elsewhere
     assert desk.text("RESULT.txt") == f"{MASK}\n"
 
 
+def test_what_an_agent_s_own_judgement_gives_away_is_masked(desk: Desk) -> None:
+    desk.config = replace(desk.config, agents={"telltale": "tests.worker.telltale:Telltale"})
+
+    result = desk.done("ask me", agent="telltale", env=(("MY_TOKEN", SECRET),))
+
+    assert (result.outcome, result.reason, result.preview) == (Outcome.FAILED, f"why {MASK}", f"preview {MASK}")
+    assert desk.text("RESULT.txt") == f"answer {MASK}\n"
+
+
 # -- tricks
 
 

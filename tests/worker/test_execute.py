@@ -13,6 +13,7 @@ import pytest
 from conductor.domain.masking import Masker
 from conductor.kit.process import identity_of, pids_with_variable
 from conductor.kit.signals import SignalPipe
+from conductor.worker import execute
 from conductor.worker.agent_log import AgentLog
 from conductor.worker.execute import AgentCommand, AgentProcess, Cut, Limits, ProcessEnd
 from tests.support import eventually
@@ -260,7 +261,10 @@ def test_without_limits_it_ends_when_it_ends(stage: Stage) -> None:
 # -- told to stop
 
 
-def test_a_cancelled_task_is_stopped_when_its_worker_is_told_to_look(stage: Stage) -> None:
+def test_a_cancelled_task_is_stopped_when_its_worker_is_told_to_look(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "_LOOK_EVERY_SECONDS", 1e9)
     mark = stage.folder / "CANCEL"
     script = f"trap 'echo goodbye; exit 3' TERM; touch {mark}; kill -USR1 $PPID; while :; do sleep 0.05; done"
 
