@@ -20,6 +20,8 @@ from conductor.kit.process import descendants_of, kill_with_variable, stat_field
 
 _MARK = "BENCH_TOKEN"
 _END_SECONDS = 20.0
+_TRIES_FOR_A_FOLDER = 10
+_PROBE_FILES, _QUICK_SECONDS = 50, 30e-6
 _GET_FLAGS, _SET_FLAGS, _TOP_DIRECTORY = 0x80086601, 0x40086602, 0x00020000  # chattr +T
 
 
@@ -35,10 +37,14 @@ class Ground:
         self._numbers = iter(range(1, 1_000_000))
 
     def folder(self, name: str) -> str:
-        """A new empty folder."""
-        path = f"{self.root}/{name}-{next(self._numbers)}-{secrets.token_hex(3)}"
-        os.mkdir(path, 0o700)
-        return path
+        """A new empty folder, where it can be on a part of the disk where nobody removed much of late."""
+        for _ in range(_TRIES_FOR_A_FOLDER):
+            around = f"{self.root}/{next(self._numbers)}-{secrets.token_hex(3)}"
+            os.makedirs(f"{around}/probe", 0o700)
+            if _makes_files_quickly(f"{around}/probe"):
+                break
+        os.mkdir(f"{around}/{name}", 0o700)
+        return f"{around}/{name}"
 
     def environment(self, **more: str) -> dict[str, str]:
         """All that a process started here gets to see of the world."""
@@ -122,8 +128,8 @@ class Ground:
 def _spread_subfolders(path: str) -> None:
     """Has ext4 put each new subfolder into a part of the disk of its own, by its name.
 
-    Without a journal it searches past every inode that was freed in the last minute or so before it makes a file: what
-    others removed near by (an earlier run's thousands of files) would make each of ours ten times as slow.
+    Without a journal it searches past every inode that was freed in the last minutes before it makes a file: what was
+    removed near by (an earlier run's thousands of files) would make each of ours ten times as slow.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -135,6 +141,14 @@ def _spread_subfolders(path: str) -> None:
         pass  # another file system: nothing to spread
     finally:
         os.close(descriptor)
+
+
+def _makes_files_quickly(folder: str) -> bool:
+    """By the CPU that it takes, which others' load does not change much."""
+    began = time.process_time()
+    for number in range(_PROBE_FILES):
+        os.close(os.open(f"{folder}/{number}", os.O_CREAT | os.O_WRONLY, 0o600))
+    return (time.process_time() - began) / _PROBE_FILES < _QUICK_SECONDS
 
 
 @contextmanager

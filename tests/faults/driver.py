@@ -40,7 +40,8 @@ class Actor:
 
     def go(self) -> dict[str, Any]:
         """Gives the cue and waits for the end: how it ended, and what it could still say."""
-        os.write(self._cue, b"!")
+        with suppress(BrokenPipeError):  # killed while it waited for this
+            os.write(self._cue, b"!")
         said = _read_line(self._report)
         _, status = os.waitpid(self.pid, 0)
         os.close(self._cue)
