@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from conductor.domain.errors import ConductorError, DaemonNotRunning, LockTimeout
+from conductor.domain.errors import ConductorError, DaemonNotRunning, LockTimeout, UsageError
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
 from conductor.kit.lock import QuickLock, lock_holder
@@ -103,13 +103,14 @@ def run_nursery(control_fd: int, report_fd: int) -> int:
 
     from conductor.agents.registry import registry
     from conductor.domain.exits import WorkerExit
+    from conductor.domain.masking import Masker, secret_values
     from conductor.kit.jsonlog import JsonLog
     from conductor.worker.config import WorkerConfig
     from conductor.worker.life import WorkerTools
     from conductor.worker.nursery import Nursery, adopt_descriptors
 
     control = adopt_descriptors(control_fd, report_fd)
-    log = JsonLog(process="nursery")
+    log = JsonLog(Masker(secret_values(os.environ)).mask, process="nursery")
     try:
         config = WorkerConfig.from_json(_first_line(control.fileno()))
         log = log.bind(pool=config.pool)
@@ -119,7 +120,10 @@ def run_nursery(control_fd: int, report_fd: int) -> int:
     except Exception as error:  # whatever a preloaded module does as it is imported, another try would do again
         log.error("nursery_cannot_start", error=f"{type(error).__name__}: {error}")
         return int(WorkerExit.CANNOT_START)
-    rehearse(config, agents, log)
+    try:
+        rehearse(config, agents, log)
+    except (OSError, ConductorError) as error:
+        log.warning("rehearsal_left_out", error=str(error), costs="only speed")
     layout = Layout(Home(config.home))
     tools = WorkerTools(config, quick_queue(layout, config.retry), agents, dict(os.environ), log)
     return Nursery(control, report_fd, tools).run()
@@ -203,7 +207,13 @@ def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> Supe
         stop_timeout=settings.stop_timeout,
         grace=settings.grace,
         timeout=settings.timeout,
-        restart=RestartPolicy(restart.budget, restart.first_delay, restart.longest_delay, restart.start_timeout),
+        restart=RestartPolicy(
+            restart.budget,
+            restart.first_delay,
+            restart.longest_delay,
+            restart.start_timeout,
+            idle_timeout=settings.max_idle_time + 60.0,
+        ),
         cgroup=cgroup,
     )
 
@@ -218,6 +228,9 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
         settings = boot.load_settings()
         from conductor.agents.registry import installed_agents
 
+        for name, value in (("OPENCLAW_BIN", settings.openclaw_bin), ("DISCORD_CHANNEL", settings.discord_channel)):
+            if value:
+                os.environ[name] = value  # agents get them from us
         agents = installed_agents()
         queue = patient_queue(layout, retry_policy(settings))
 
@@ -240,7 +253,7 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
 
 
 def ask_daemon(home: Home, request: dict[str, Any], *, timeout_seconds: float = 10.0) -> dict[str, Any]:
-    """The daemon's answer. Raises DaemonNotRunning, and ConductorError when it refuses."""
+    """The daemon's answer. Raises DaemonNotRunning, and UsageError when it can't do that."""
     import json
 
     from conductor.kit.unixsocket import connect
@@ -258,7 +271,7 @@ def ask_daemon(home: Home, request: dict[str, Any], *, timeout_seconds: float = 
         raise DaemonNotRunning(f"conductord on {home.path} closed the connection")
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
-        raise ConductorError(str(answer["error"]))
+        raise UsageError(str(answer["error"]))
     return answer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from conductor.app import ask_daemon, open_layout, patient_queue, ring_doorbell
-from conductor.domain.errors import DaemonNotRunning
+from conductor.domain.errors import DaemonNotRunning, SettingsInvalid
 from conductor.domain.exits import CliExit
 from conductor.domain.task import DEFAULT_POOL
 
@@ -106,6 +106,8 @@ def stop(home_flag: str | None, now: bool) -> None:
 @click.command()
 @click.pass_obj
 def reload(home_flag: str | None) -> None:
-    """Has conductord read its settings again; wrong ones change nothing and are named in its log."""
-    ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "reload"})
-    click.echo("reload asked for: conductord's log tells what came of it", err=True)
+    """Has conductord read its settings again; wrong ones change nothing and are named; exit 78."""
+    answer = ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "reload"})
+    if answer["refused"]:
+        raise SettingsInvalid(f"conductord goes on with the settings in force: {answer['refused']}")
+    click.echo("reloaded", err=True)

@@ -71,6 +71,7 @@ def wait_for(layout: Layout, task_ids: list[str], timeout_seconds: float | None 
                     f"{len(open_ids)} tasks have not ended and no conductord runs on {layout.home.path}"
                 )
             next_check = time.monotonic() + _DAEMON_CHECK_SECONDS
+            _check_none_vanished(layout, open_ids)
         if deadline is not None and time.monotonic() >= deadline:
             click.echo(f"conductor: {len(open_ids)} tasks have not ended yet", err=True)
             return CliExit.TASK_FAILED
@@ -79,6 +80,14 @@ def wait_for(layout: Layout, task_ids: list[str], timeout_seconds: float | None 
         if statuses[task_id] is not Status.SUCCESS:
             click.echo(f"conductor: {task_id} {statuses[task_id].value}", err=True)
     return CliExit.WELL if all(status is Status.SUCCESS for status in statuses.values()) else CliExit.TASK_FAILED
+
+
+def _check_none_vanished(layout: Layout, open_ids: set[str]) -> None:
+    """A task whose file was damaged goes to corrupt/ without a result line: nothing would ever end the wait."""
+    queue = patient_queue(layout)
+    for task_id in open_ids:
+        if queue.find(task_id) is None:
+            raise NoSuchTask(task_id)
 
 
 def _already_ended(layout: Layout, task_ids: list[str]) -> dict[str, Status]:

@@ -19,7 +19,7 @@ class WorkerExit(IntEnum):
     FENCED = 13
     """Another attempt owns the task: nothing was recorded."""
     CANNOT_RECORD = 14
-    """The disk refused the record (full, read-only, failing): the supervisor records the attempt later."""
+    """The disk refused the record (full, read-only, failing): the supervisor records what is known once it can."""
     BROKEN = 70
     """An unexpected error in conductor itself, logged with its traceback."""
     CANNOT_START = 78

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from conductor.domain.errors import DuplicateTask
@@ -105,8 +105,23 @@ class Accepting:
             raise DuplicateTask(task_id)
         return made
 
-    def try_reserve(self, task_id: str) -> bool:
-        """Takes an id for a line of the inbox; False when it is taken."""
+    def reserver(self) -> Callable[[str], bool]:
+        """Takes ids for the lines of the inbox, one at a time; says False to those that are taken.
+
+        The whole queue is looked through once, when the first id is found taken, not once for each.
+        """
+        queued: set[str] = set()
+
+        def reserve(task_id: str) -> bool:
+            if os.path.isdir(self._home.task(task_id)) and not queued:
+                from conductor.queue import listing
+
+                queued.update(listing.queued_ids(self._files), ("",))
+            return task_id not in queued and self._try_reserve(task_id)
+
+        return reserve
+
+    def _try_reserve(self, task_id: str) -> bool:
         with self._files.lock:
             try:
                 self._reserve(task_id, for_inbox=True)

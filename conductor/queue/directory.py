@@ -1,4 +1,4 @@
-"""DirectoryQueue: the TaskQueue port on plain files. its parts put together, and changes of mind."""
+"""DirectoryQueue: the TaskQueue port on plain files. Its parts put together, and changes of mind."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DirectoryQueue:
         self._attempts.give_back(claim)
 
     def tend(self, default_agent: str) -> Tended:
-        return self._unpacker.tend(default_agent, self._accepting.try_reserve)
+        return self._unpacker.tend(default_agent, self._accepting.reserver())
 
     def recover(self, owner_lives: Callable[[str], bool]) -> list[Recovered]:
         return recovery.recover(self._files, self._attempts, owner_lives)

@@ -96,13 +96,15 @@ class Inbox:
             try:
                 fault = self._fault_of(name)
                 raw = "" if fault or _BATCH.fullmatch(name) else self._as_raw(name, new_batch_name)
+                if fault:
+                    self._corrupt(f"{self._root}/{name}", fault)
+                    refused.append(fault)
+                if raw:
+                    refused.extend(self._accept(raw, default_agent, reserve))
             except FileNotFoundError:
                 continue  # taken back by whoever put it there
-            if fault:
-                self._corrupt(f"{self._root}/{name}", fault)
-                refused.append(fault)
-            if raw:
-                refused.extend(self._accept(raw, default_agent, reserve))
+            except OSError as error:  # it stays and is tried again; the others must not wait for it
+                refused.append(f"inbox/{name} can't be taken in now: {error}")
         return refused
 
     def _fault_of(self, name: str) -> str:

@@ -44,15 +44,15 @@ def locate(files: QueueFiles, task_id: str) -> Found | None:
 
 def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
     layout = files.layout
+    for folder in (layout.claimed, layout.finishing):
+        for name, entry in files.owned_entries(folder):
+            if entry.task_id == task_id:
+                return Found(f"{folder}/{name}", entry)
     suffix = "~" + task_id
     for shelf in (files.ready, files.waiting):
         for path, entry in shelf.walk():
             if path.endswith(suffix):
                 return Found(path, entry)
-    for folder in (layout.claimed, layout.finishing):
-        for name, entry in files.owned_entries(folder):
-            if entry.task_id == task_id:
-                return Found(f"{folder}/{name}", entry)
     for name in os.listdir(layout.dead):
         dead = parse_dead(name)
         if dead is not None and dead.task_id == task_id:
@@ -63,17 +63,25 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
     return None
 
 
+def queued_ids(files: QueueFiles) -> set[str]:
+    """The ids of all that have a file in some state; lines of batches apart."""
+    found = {entry.task_id for shelf in (files.ready, files.waiting) for _, entry in shelf.walk()}
+    for folder in (files.layout.claimed, files.layout.finishing):
+        found.update(entry.task_id for _, entry in files.owned_entries(folder))
+    found.update(name.partition("~")[0] for name in os.listdir(files.layout.dead))
+    return found
+
+
 def find(files: QueueFiles, task_id: str) -> TaskView | None:
     if not ID_PATTERN.fullmatch(task_id):
         return None  # no such id was ever accepted, and it may be a path
     for _ in range(_LOOKS):
         found = locate(files, task_id)
-        if found is None or found.is_dead:
-            break
-        view = _view(files, found)
-        if view is not None:
+        is_dead = found is not None and found.is_dead
+        view = ended(files, task_id, can_retry=is_dead) if found is None or is_dead else _view(files, found)
+        if view is not None and not (isinstance(view, Ended) and view.status is Status.RETRY):
             return view
-    return ended(files, task_id, can_retry=found is not None)
+    return None
 
 
 def _view(files: QueueFiles, found: Found) -> TaskView | None:

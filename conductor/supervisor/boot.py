@@ -92,7 +92,6 @@ class Boot:
         terminal = Terminal() if use_terminal and is_at_hand() else None
         daemon.watch_also(watch, terminal)
         try:
-            fleet.reconcile(time.monotonic())
             self._announce(log, events, plan, queue)
             return daemon.run()
         finally:
@@ -181,7 +180,7 @@ def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dic
         case "stop":
             (daemon.stop_at_once if request.get("now") else daemon.stop)(now)
         case "reload":
-            daemon.reload(now)
+            return {"refused": daemon.reload(now), "pid": os.getpid()}
         case verb:
             raise ValueError(f"unknown verb {verb!r}")
     return {"ok": True, "pid": os.getpid(), "mode": daemon.mode}

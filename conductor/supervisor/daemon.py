@@ -17,11 +17,13 @@ from conductor.supervisor.control import ControlServer
 from conductor.supervisor.events import EventLog
 from conductor.supervisor.fleet import Fleet
 from conductor.supervisor.plan import Reload, SupervisorPlan
-from conductor.supervisor.policy import Busy, GivenUp, Idle
+from conductor.supervisor.policy import Busy, GivenUp, Idle, Starting
 
 WATCHED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 _CLOCK_LIMIT = 3600.0
 _STATUS_EVERY_SECONDS = 1.0
+_EVERY_WORKER = 1_000_000
+_LEAVE_WITHIN_SECONDS = 10.0
 _EXIT_ALL_GIVEN_UP = 70
 
 
@@ -89,6 +91,7 @@ class Daemon:
         self._wanted: dict[str, int] = {}
         self._stop_at: float | None = None
         self._kill_at: float | None = None
+        self._leave_at = 0.0
         self._busy_signal: int | None = None
         self.mode = "running"
 
@@ -127,9 +130,11 @@ class Daemon:
         """Until something happens, or time alone changes something."""
         self._watch_moving_descriptors()
         now = time.monotonic()
-        times = [self._next_scan, self._next_status, self._fleet.slots.wakes_at(), self._stop_at, self._kill_at]
+        times = [self._next_scan, self._next_status, self._fleet.wakes_at(), self._stop_at, self._kill_at]
         if self._notifier.watchdog_seconds:
             times.append(self._next_ping)
+        if self.mode != "running":
+            times.append(self._leave_at)
         soonest = min((at for at in times if at is not None), default=now)
         patience = 0.0 if self._tended.more or self._tend_wanted else max(0.005, soonest - now)
         if self._tended.next_due_ms:
@@ -240,15 +245,19 @@ class Daemon:
             return
         self._next_scan = now + self._plan.poll_interval
         self._tend_wanted = True
+        self._fleet.notice_silent_exits(now)
+        self._reconcile(now)
+        self._events.follow_results()
+        for pool in self._fleet.slots.targets:
+            self._wanted[pool] = _EVERY_WORKER  # one that does not answer must not keep the others asleep
+
+    def _reconcile(self, now: float) -> None:
+        """A disk or a lock that refuses is told, and asked again at the next scan."""
         try:
-            self._fleet.notice_silent_exits(now)
             self._fleet.reconcile(now)
         except (OSError, ConductorError) as error:
             self._log.error("scan_failed", error=str(error))
             self._fleet.break_lock(error)
-        self._events.follow_results()
-        for pool in self._fleet.slots.targets:
-            self._wanted.setdefault(pool, 1)
 
     def _wake_workers(self) -> None:
         wanted, self._wanted = self._wanted, {}
@@ -265,6 +274,9 @@ class Daemon:
         if now >= self._next_status:
             self._shown_changes = self._fleet.slots.changes
             self._status.write()
+            self._notifier.status(
+                f"{self.mode}, {self._fleet.busy_count()} of {self._fleet.slots.count()} workers busy"
+            )
             cost = time.monotonic() - now  # counting 100,000 tasks takes a while: then more seldom
             self._status_not_before = now + max(_STATUS_EVERY_SECONDS, 50 * cost)
             self._next_status = max(now + self._plan.poll_interval, self._status_not_before)
@@ -276,24 +288,25 @@ class Daemon:
 
     def drain(self, now: float) -> None:
         """No new claims; quit when the last running task has ended, however long it takes."""
-        self._begin_to_end("draining")
+        self._begin_to_end("draining", now)
 
     def stop(self, now: float) -> None:
         """Drain, but stop what still runs after stop_timeout and give it back."""
-        self._begin_to_end("stopping")
+        self._begin_to_end("stopping", now)
         self._stop_at = now + self._plan.stop_timeout
 
     def stop_at_once(self, now: float) -> None:
-        self._begin_to_end("stopping at once")
-        self._stop_at = None
+        self._begin_to_end("stopping at once", now)
+        self._stop_at, self._leave_at = None, now + self._plan.grace + 5.0
         self._kill_at = now + self._plan.grace + 5.0
         self._busy_signal = signal.SIGQUIT
 
-    def _begin_to_end(self, mode: str) -> None:
+    def _begin_to_end(self, mode: str, now: float) -> None:
         self._log.info("daemon_ending", mode=mode, workers=self._fleet.workers_left())
         self.mode = mode
         self._fleet.starting_allowed = False
-        self._fleet.signal_workers(signal.SIGHUP, Idle)
+        self._leave_at = now + _LEAVE_WITHIN_SECONDS
+        self._fleet.signal_workers(signal.SIGHUP, Idle, Starting)
         self._notifier.stopping(mode)
 
     def _finished(self, now: float) -> int | None:
@@ -302,7 +315,10 @@ class Daemon:
             return DAEMON_CONFIG_EXIT
         if self.mode == "running":
             return self._all_given_up()
-        self._fleet.signal_workers(signal.SIGHUP, Idle)
+        self._fleet.signal_workers(signal.SIGHUP, Idle, Starting)
+        if now >= self._leave_at:  # one that has nothing to finish and does not go is stopped or stuck
+            self._leave_at = now + 5.0
+            self._fleet.signal_workers(signal.SIGKILL, Idle, Starting)
         if self._stop_at is not None and now >= self._stop_at:
             self._stop_at, self._kill_at = None, now + self._plan.grace + 15.0
             self._busy_signal = signal.SIGTERM
@@ -313,7 +329,7 @@ class Daemon:
             self._fleet.signal_workers(signal.SIGKILL, Busy)
         if self._fleet.workers_left():
             return None
-        self._fleet.reconcile(now)
+        self._reconcile(now)
         self._events.follow_results()
         return 0
 
@@ -324,19 +340,22 @@ class Daemon:
             return _EXIT_ALL_GIVEN_UP
         return None
 
-    def reload(self, now: float) -> None:
-        """Reads the settings anew; invalid ones change nothing and are named."""
+    def reload(self, now: float) -> str:
+        """Reads the settings anew; invalid ones change nothing, and what is wrong with them is returned."""
         self._notifier.reloading()
+        refusal = ""
         try:
             plan = self._reload()
         except SettingsInvalid as error:
-            self._log.error("reload_refused", error=str(error), kept="the settings in force stay")
+            refusal = str(error)
+            self._log.error("reload_refused", error=refusal, kept="the settings in force stay")
         else:
             self._plan = plan
             self._fleet.renew(plan, now)
             self._events.emit("settings_reloaded")
             self._log.info("settings_reloaded", pools={name: pool.workers for name, pool in plan.pools.items()})
-        self._notifier.ready("reloaded")
+        self._notifier.ready("the settings in force stay" if refusal else "reloaded")
+        return refusal
 
     def scale(self, pool: str, count: int) -> None:
         """Until the next reload or restart. Raises ValueError for an unknown pool or a silly number."""

@@ -95,6 +95,7 @@ class Fleet:
             if owner_lives(message.worker_id):  # its birth is told through another pipe: it wakes us when it comes
                 self._early.append(message)
         elif isinstance(message, Ready):
+            self._nursery_failures[slot.pool] = 0
             self._act(slot.number, policy.WorkerReady(message.worker_id), now)
         else:
             event = policy.WorkerBusy(message.worker_id, message.task_id, message.attempt, message.limit_seconds)
@@ -120,7 +121,6 @@ class Fleet:
         match message:
             case NurseryUp():
                 link.is_up = True
-                self._nursery_failures[link.pool] = 0
                 with suppress(OSError):
                     with open(f"/proc/{link.pid}/cmdline", "rb") as file:
                         self._commands.add(file.read())
@@ -169,11 +169,12 @@ class Fleet:
         link = self._nurseries.pop(pool)
         self._leaving[link.pid] = link
         link.close()  # and no signal: how it ends by itself tells whether another would start
-        failures = self._nursery_failures.get(pool, 0) + (0 if link.is_up else 1)
+        failures = self._nursery_failures.get(pool, 0) + 1  # until one of its workers is ready
         self._nursery_failures[pool] = failures
         if failures >= self._plan.restart.budget:
             self.halted = f"the nursery of pool {pool} did not start {failures} times in a row"
-        self._nursery_rests_until[pool] = now + (self._plan.restart.delay(failures) if failures else 0.0)
+        at_once = link.is_up and failures == 1
+        self._nursery_rests_until[pool] = now + (0.0 if at_once else self._plan.restart.delay(failures))
         self._log.warning("nursery_gone", pool=pool, pid=link.pid, was_up=link.is_up)
         for slot in self.slots.in_pool(pool):
             if isinstance(slot.state, policy.Starting) and not slot.state.pid:
@@ -190,8 +191,7 @@ class Fleet:
             self._let_go(slot)
         for slot in self.slots:
             if self.starting_allowed or isinstance(slot.state, policy.Busy | policy.Starting):
-                link = self._nurseries.get(slot.pool)
-                if pid_free(slot) and (link is None or not link.is_up):
+                if pid_free(slot) and not self._can_start(slot.pool):
                     continue
                 self._act(slot.number, policy.TimePassed(), now)
         self._break_stuck_nurseries(now)
@@ -200,7 +200,12 @@ class Fleet:
         if now < self._nursery_rests_until.get(pool, 0.0):
             return
         config = self._plan.pools[pool].nursery_config
-        self._nurseries[pool] = NurseryLink(pool, self._command, config, self._report_write)
+        try:
+            self._nurseries[pool] = NurseryLink(pool, self._command, config, self._report_write)
+        except OSError as error:  # no process or descriptor to be had: the machine is full, not we broken
+            self._nursery_rests_until[pool] = now + self._plan.restart.longest_delay
+            self._log.error("nursery_not_started", pool=pool, error=str(error))
+            return
         self._nursery_since[pool] = now
         self._log.info("nursery_started", pool=pool, pid=self._nurseries[pool].pid)
 
@@ -261,10 +266,25 @@ class Fleet:
             self._log.error("worker_killed", slot=slot.number, pid=policy.pid_of(slot), why="it held the queue lock")
             self.slots.send(slot, signal.SIGKILL)
 
-    def signal_workers(self, number: int, kind: type[policy.Idle] | type[policy.Busy]) -> None:
+    def signal_workers(self, number: int, *kinds: type[policy.SlotState]) -> None:
         for slot in self.slots:
-            if isinstance(slot.state, kind):
+            if isinstance(slot.state, kinds):
                 self.slots.send(slot, number)
+
+    def wakes_at(self) -> float | None:
+        """When time alone will have something done here; a slot that can't be started now waits for its nursery."""
+        times = [self.slots.wakes_at(slot) for slot in self.slots if not pid_free(slot) or self._can_start(slot.pool)]
+        if self.starting_allowed:
+            missing = self._plan.pools.keys() - self._nurseries.keys()
+            times.extend(self._nursery_rests_until.get(pool) for pool in missing if self.slots.targets.get(pool))
+        return min((at for at in times if at is not None), default=None)
+
+    def _can_start(self, pool: str) -> bool:
+        link = self._nurseries.get(pool)
+        return self.starting_allowed and link is not None and link.is_up
+
+    def busy_count(self) -> int:
+        return sum(isinstance(slot.state, policy.Busy) for slot in self.slots)
 
     def workers_left(self) -> int:
         return sum(policy.pid_of(slot) != 0 for slot in self.slots)

@@ -43,13 +43,10 @@ class NurseryLink:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def fork(self, slot: int) -> bool:
-        """Asks for a worker; False when the nursery is not there to hear it."""
-        try:
+    def fork(self, slot: int) -> None:
+        """Asks for a worker; that the nursery is not there to hear it is noticed by its end of file."""
+        with suppress(OSError):
             self._socket.sendall(Fork(slot).line())
-            return True
-        except OSError:
-            return False
 
     def receive(self) -> list[Message] | None:
         """What it said since the last call; None when it is gone."""

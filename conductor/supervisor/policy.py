@@ -77,6 +77,8 @@ class RestartPolicy:
     first_delay: float = 1.0
     longest_delay: float = 60.0
     start_timeout: float = 30.0
+    idle_timeout: float = 360.0
+    """An idle worker leaves by itself before this; one that does not is stopped or stuck."""
 
     def delay(self, failures: int) -> float:
         return min(self.first_delay * 2.0 ** min(failures - 1, 30), self.longest_delay)
@@ -181,6 +183,8 @@ def _as_time_passes(slot: Slot, now: float, policy: RestartPolicy) -> tuple[Slot
         case Starting(since=since, pid=pid) if now - since > policy.start_timeout:
             moves = (Kill(pid, "it was not ready in time"),) if pid else ()  # unborn: its nursery is stuck, not it
             return replace(slot, state=Starting(now, pid) if pid else slot.state), moves
+        case Idle(since=since, pid=pid) if now - since > policy.idle_timeout:
+            return replace(slot, state=replace(slot.state, since=now)), (Kill(pid, "it was idle for too long"),)
         case Busy(pid=pid, kill_at=kill_at) if kill_at is not None and now >= kill_at:
             return replace(slot, state=replace(slot.state, kill_at=None)), (
                 Kill(pid, "it did not end its task in time"),
@@ -231,6 +235,8 @@ def wakes_at(slot: Slot, policy: RestartPolicy) -> float | None:
             return until
         case Starting(since=since, pid=pid):
             return since + policy.start_timeout if pid else None
+        case Idle(since=since):
+            return since + policy.idle_timeout
         case Busy(kill_at=kill_at):
             return kill_at
     return None

@@ -38,6 +38,9 @@ class SlotTable:
     def use_policy(self, policy: RestartPolicy) -> None:
         self._policy = policy
 
+    def count(self) -> int:
+        return len(self._slots)
+
     def __iter__(self) -> Iterator[Slot]:
         return iter(sorted(self._slots.values(), key=lambda slot: slot.number))
 
@@ -115,9 +118,9 @@ class SlotTable:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, number)
 
-    def wakes_at(self) -> float | None:
-        times = [at for slot in self._slots.values() if (at := wakes_at(slot, self._policy)) is not None]
-        return min(times, default=None)
+    def wakes_at(self, slot: Slot) -> float | None:
+        """When time alone will change the slot; None: never."""
+        return wakes_at(slot, self._policy)
 
     def _open_pidfd(self, pid: int) -> None:
         if pid not in self._pidfds:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import time
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from conductor.domain.errors import BadTask
-from conductor.domain.masking import Masker, secret_values
+from conductor.domain.lines import format_task
+from conductor.domain.masking import Masker, masked_spec, secret_values
 from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim
 from conductor.kit.durable import read_bytes, write_plain
@@ -40,17 +43,23 @@ def run_attempt(claim: Claim, bench: Workbench, is_cancelled: Callable[[], bool]
     """The attempt's result; None when the worker was told to stop and the task is to be given back."""
     started, began = bench.clock(), time.monotonic()
     masker = Masker(secret_values(bench.environment) | secret_values(dict(claim.spec.env)))
+    _mask_task_file(claim, masker)
     log = AgentLog(f"{claim.directory}/agent.log", bench.config.log_bytes, masker)
     try:
         prompt, agent, command = _prepare(claim, bench)
-    except (BadTask, OSError) as error:
+        process = AgentProcess(command, log, limits_for(claim, bench.config), bench.signals, is_cancelled)
+    except Exception as error:  # an agent may be anybody's code: what it raises fails the task, and says so
         log.close()
-        return _refused(claim, str(error), started)
-    end = AgentProcess(command, log, limits_for(claim, bench.config), bench.signals, is_cancelled).run()
+        return _refused(claim, _told(error, claim, masker), started)
+    end = process.run()
     log.close()
     if end.cut is Cut.STOPPED:
         return None
-    report = agent.judge(prompt, Ending(end.exit_code, end.signal, log.tail()))
+    try:
+        report = agent.judge(prompt, Ending(end.exit_code, end.signal, log.tail()))
+    except Exception as error:  # the same: and the work is done, so it is no attempt to be lost
+        reason = f"agent {claim.spec.agent} can't judge: {_told(error, claim, masker)}"
+        report = AgentReport(False, reason, "", reason)
     outcome, reason, preview = _judge(end, report, limits_for(claim, bench.config))
     try:
         text = _write_answer(claim.directory, masker.mask(report.text), masker)
@@ -69,6 +78,22 @@ def run_attempt(claim: Claim, bench: Workbench, is_cancelled: Callable[[], bool]
         peak_memory_bytes=end.peak_memory_bytes,
         output_bytes=log.received_bytes,
     )
+
+
+def _mask_task_file(claim: Claim, masker: Masker) -> None:
+    """The queue wrote TASK.txt without knowing the daemon's own secrets."""
+    line = format_task(masked_spec(claim.spec))
+    if masker.mask(line) != line:
+        write_plain(f"{claim.directory}/TASK.txt", masker.mask(line).encode() + b"\n")
+
+
+def _told(error: Exception, claim: Claim, masker: Masker) -> str:
+    """One line for a person; the traceback of what nobody foresaw stands at the end of the agent's log."""
+    if isinstance(error, BadTask | OSError):
+        return str(error)
+    with suppress(OSError), open(f"{claim.directory}/agent.log", "ab") as log:
+        log.write(masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
+    return masker.mask(f"{type(error).__name__}: {error}")
 
 
 def limits_for(claim: Claim, config: WorkerConfig) -> Limits:

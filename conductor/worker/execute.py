@@ -25,6 +25,7 @@ from conductor.kit.signals import SignalPipe, unignore_signals
 from conductor.worker.agent_log import AgentLog
 
 _READ_BYTES = 262_144
+_DRAINED_READS = 16
 _LOOK_EVERY_SECONDS = 1.0
 _GRACE_POLL_SECONDS = 0.02
 
@@ -185,8 +186,8 @@ class AgentProcess:
         return tree_gone
 
     def _drain(self) -> None:
-        """What was still in the pipe when the last writer went."""
-        while True:
+        """What was still in the pipe when the last writer went; a stranger that still writes is not listened to."""
+        for _ in range(_DRAINED_READS):
             try:
                 chunk = os.read(self._output, _READ_BYTES)
             except BlockingIOError:

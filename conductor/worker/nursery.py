@@ -64,7 +64,11 @@ class Nursery:
 
     def _fork(self, slot: int) -> None:
         nursery_pid = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # the supervisor misses the birth, and in a while replaces us
+            self._tools.log.error("fork_failed", slot=slot, error=str(error))
+            return
         if pid == 0:
             self._be_worker(slot, nursery_pid)
         self._tell(Born(slot, pid).line())

@@ -39,8 +39,10 @@ def perform(tools: WorkerTools) -> None:
     outcome = WorkerExit.DONE
     while outcome is WorkerExit.DONE:
         worker = Worker(0, tools, lambda line: None)
-        outcome = worker.work_once()
-        worker.close()
+        try:
+            outcome = worker.work_once()
+        finally:
+            worker.close()
 
 
 def _sweep() -> None:

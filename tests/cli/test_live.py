@@ -185,7 +185,9 @@ def test_reload_takes_a_new_file_and_keeps_the_old_one_in_force_when_it_is_wrong
 
     with open(shell.home.settings_file, "w") as file:
         json.dump({**settings, "workers": -2}, file)
-    shell.ok("reload")
+    refused = shell("reload")
+    assert refused.code == 78
+    assert "workers" in refused.err, "it says what is wrong"
     eventually(lambda: conductord.log_lines("reload_refused"), what="the refusal in the log")
     assert len(conductord.slots()) == 2
     assert shell("stop").code == 0

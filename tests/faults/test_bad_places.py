@@ -51,7 +51,7 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
         pytest.skip("only root may mount a disk to fill")
     made = subprocess.run(["mount", "-t", "tmpfs", *options, "conductor-test", str(folder)], capture_output=True)
     if made.returncode != 0:
-        pytest.skip(f"nothing may be mounted here: {made.stderr.decode().strip()}")
+        pytest.skip(f"nothing may be mounted here: {made.stderr.decode().partition(chr(10))[0]}")
     try:
         yield folder
     finally:

@@ -241,10 +241,20 @@ def test_what_a_slot_waits_for_is_known() -> None:
     assert wakes_at(Slot(1, "p"), POLICY) == 0.0
     assert wakes_at(starting, POLICY) is None, "only its nursery can tell"
     assert wakes_at(Slot(1, "p", Starting(10.0, pid=7)), POLICY) == 40.0
-    assert wakes_at(Slot(1, "p", Idle(10.0, 7, "w1")), POLICY) is None
+    assert wakes_at(Slot(1, "p", Idle(10.0, 7, "w1")), POLICY) == 10.0 + POLICY.idle_timeout
     assert wakes_at(Slot(1, "p", Busy(10.0, 7, "w1", "t", 1, 50.0)), POLICY) == 50.0
     assert wakes_at(Slot(1, "p", BackingOff(10.0, 12.0, "why")), POLICY) == 12.0
     assert wakes_at(Slot(1, "p", GivenUp(10.0, "why")), POLICY) is None
+
+
+def test_an_idle_worker_that_does_not_leave_by_itself_is_killed() -> None:
+    slot = Slot(1, "p", Idle(10.0, 7, "w1"))
+
+    assert next_move(slot, TICK, 10.0 + POLICY.idle_timeout, POLICY) == (slot, ())
+    after, moves = next_move(slot, TICK, 10.5 + POLICY.idle_timeout, POLICY)
+
+    assert [type(move) for move in moves] == [Kill]
+    assert next_move(after, TICK, 11.0 + POLICY.idle_timeout, POLICY)[1] == (), "once is enough"
 
 
 # -- whatever happens

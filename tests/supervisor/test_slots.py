@@ -160,16 +160,14 @@ def test_a_slot_is_found_by_its_process(table: SlotTable, spawn: Spawn) -> None:
     assert table.by_pid(pid + 1) is None
 
 
-def test_the_table_wakes_for_the_slot_that_is_first(table: SlotTable, spawn: Spawn) -> None:
-    assert table.wakes_at() is None
-    table.set_target("default", 2)
-    bring_up(table, 1, spawn().pid)
-    table.apply(2, TimePassed(), 5.0)
-    assert table.wakes_at() is None
+def test_the_table_knows_when_time_changes_a_slot(table: SlotTable, spawn: Spawn) -> None:
+    table.set_target("default", 1)
+    table.apply(1, TimePassed(), 5.0)
+    assert [table.wakes_at(slot) for slot in table] == [None]
 
-    table.apply(2, WorkerBorn(spawn().pid), 6.0)
+    table.apply(1, WorkerBorn(spawn().pid), 6.0)
 
-    assert table.wakes_at() == 35.0
+    assert [table.wakes_at(slot) for slot in table] == [35.0]
 
 
 # -- adoption
