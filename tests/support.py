@@ -295,7 +295,8 @@ class Conductord:
 
     def log_lines(self, action: str) -> list[dict[str, Any]]:
         """Its own, its nurseries' and its workers' log lines with that action."""
-        lines = (json.loads(line) for line in self.log_text().splitlines() if line.startswith("{"))
+        whole = self.log_text().rpartition("\n")[0]
+        lines = (json.loads(line) for line in whole.splitlines() if line.startswith("{"))
         return [line for line in lines if line.get("action") == action]
 
     def nurseries(self) -> list[int]:

@@ -61,11 +61,13 @@ class Inbox:
         self._now = now
 
     def batches(self) -> list[Batch]:
-        """Accepted batches, oldest first by name."""
+        """Accepted batches, oldest first by name; not yet the one whose raw file still lies here, or it comes twice."""
         found = []
-        for name in self._regular_files():
+        names = self._regular_files()
+        raw = {name for name in names if name.endswith(".raw")}
+        for name in names:
             match = _BATCH.fullmatch(name)
-            if match:
+            if match and f"{match[1]}.raw" not in raw:
                 found.append(Batch(match[1], f"{self._root}/{name}", int(match[2] or 0), match[2] is not None))
         return found
 
@@ -144,7 +146,7 @@ class Inbox:
         """Checks the lines of `raw` into a batch of the same name. Killed anywhere, doing it again changes nothing."""
         name = os.path.basename(raw).removesuffix(".raw")
         batch = f"{self._root}/{name}.batch"
-        if not os.path.exists(batch):
+        if not self._has_batch(name):
             good, bad = self._sort_lines(read_bytes(raw), name, default_agent, reserve)
             if bad:
                 self._refuse_lines(name, bad)
@@ -160,6 +162,10 @@ class Inbox:
         os.unlink(raw)
         sync_directory(self._root)
         return reasons
+
+    def _has_batch(self, name: str) -> bool:
+        """Whether the batch of that name was made, however much of it is unpacked."""
+        return any(match[1] == name for found in os.listdir(self._root) if (match := _BATCH.fullmatch(found)))
 
     def _sort_lines(
         self, content: bytes, name: str, default_agent: str, reserve: Callable[[str], bool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,18 @@ class RunningContract(ContractBase):
             queue.finish(claim, result(Outcome.FAILED))
 
         assert self.statuses(world, queue) == [("one", "SUCCESS")]
+
+    def test_only_its_owner_ends_an_attempt(self, world: World, queue: TaskQueue) -> None:
+        queue.submit(task("one"))
+        claim = claimed(queue)
+
+        with pytest.raises(Fenced):
+            queue.finish(replace(claim, worker_id=OTHER), result())
+        with pytest.raises(Fenced):
+            queue.give_back(replace(claim, worker_id=OTHER))
+
+        assert self.statuses(world, queue) == []
+        assert queue.owned() == [("one", 1, WORKER)]
 
     def test_what_is_given_back_is_first_again_and_costs_nothing(self, world: World, queue: TaskQueue) -> None:
         queue.submit(task("first", retries=1))

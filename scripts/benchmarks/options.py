@@ -35,8 +35,8 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help="which to measure; all by default")
-    parser.add_argument("--rounds", type=_positive, default=3, help="rounds of throughput, batch and start (3)")
-    parser.add_argument("--tasks", type=_positive, default=1200, help="tasks a round for conductor (1200)")
+    parser.add_argument("--rounds", type=_positive, default=5, help="rounds of throughput, batch and start (5)")
+    parser.add_argument("--tasks", type=_positive, default=600, help="tasks a round for conductor (600)")
     parser.add_argument("--samples", type=_positive, default=300, help="samples of latency and claim (300)")
     parser.add_argument("--pairs", type=_positive, default=40, help="pairs of processes for submit (40)")
     parser.add_argument("--idle-seconds", type=_positive, default=40, help="how long to watch the idle daemon (40)")

@@ -127,12 +127,12 @@ def submit_many(*task_ids: str) -> Step:
 
 
 def move_in(*task_ids: str) -> Step:
-    """A stranger's file of task lines, durable before it is moved into inbox/."""
+    """A stranger's file of task lines, one of them without an id, durable before it is moved into inbox/."""
 
     def step(scene: Scene) -> None:
         inbox = f"{scene.home.queue}/inbox"
         descriptor = os.open(f"{inbox}/.lines", os.O_CREAT | os.O_WRONLY, 0o600)
-        os.write(descriptor, "".join(f"{task_id}|true||\n" for task_id in task_ids).encode())
+        os.write(descriptor, "".join(f"{task_id}|true||\n" for task_id in (*task_ids, "")).encode())
         os.fsync(descriptor)
         os.close(descriptor)
         os.rename(f"{inbox}/.lines", f"{inbox}/lines")

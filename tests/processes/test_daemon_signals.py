@@ -17,6 +17,7 @@ from tests.support import (
     eventually,
     run_cli,
     statuses,
+    stays,
     submit,
     unfinished,
     wait_for_end,
@@ -32,24 +33,26 @@ def is_ready_again(home: Home, task: str) -> bool:
     return isinstance(view, Queued) and view.tries == Tries(started=1, refunded=1)
 
 
-def test_term_lets_a_running_task_finish_and_starts_no_other(daemon: DaemonFactory, home: Home, tmp_path: Path) -> None:
-    # given one task that runs and one that waits for the only worker
-    gate = Gate(tmp_path)
-    conductord = daemon(workers=1)
-    running = submit(home, gate.command)
-    gate.wait_for()
+def test_term_lets_running_tasks_finish_and_starts_no_other(daemon: DaemonFactory, home: Home, tmp_path: Path) -> None:
+    # given two tasks that run and one that waits for a worker
+    gates = [Gate(tmp_path, f"gate{number}") for number in range(2)]
+    conductord = daemon(workers=2)
+    running = [submit(home, gate.command) for gate in gates]
+    for gate in gates:
+        gate.wait_for()
     waiting = submit(home, "true")
 
-    # when
+    # when one of them ends after TERM
     conductord.send(TERM)
     eventually(lambda: conductord.log_lines("daemon_ending"))
-    assert conductord.is_running
-    gate.open()
+    gates[0].open()
+    wait_for_end(home, running[0])
 
-    # then
+    # then its slot stays empty, and the daemon ends after the other
+    assert stays(lambda: conductord.is_running and statuses(home, waiting) == [])
+    gates[1].open()
     assert conductord.wait() == 0
-    assert statuses(home, running) == ["SUCCESS"]
-    assert statuses(home, waiting) == []
+    assert [statuses(home, task) for task in (*running, waiting)] == [["SUCCESS"], ["SUCCESS"], []]
     assert list(unfinished(home)) == [waiting]
 
 

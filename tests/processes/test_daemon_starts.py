@@ -151,6 +151,16 @@ def test_garbage_on_the_control_socket_does_no_harm(daemon: DaemonFactory, home:
     assert wait_for_end(home, submit(home, "true")).status.value == "SUCCESS"
 
 
+def test_a_client_whose_line_does_not_end_is_hung_up_on(daemon: DaemonFactory, home: Home) -> None:
+    # given
+    daemon(workers=1)
+
+    # when, then
+    with connect(home.control_socket, 5.0) as client:
+        _push(client, b"x" * 200_000)
+        assert _has_hung_up(client)
+
+
 def test_a_client_that_asks_much_and_reads_nothing_stops_nobody(daemon: DaemonFactory, home: Home) -> None:
     # given a client with thousands of questions that does not listen
     conductord = daemon(workers=1)
@@ -230,6 +240,16 @@ def _answers(conductord: Conductord) -> bool:
     try:
         return bool(conductord.status())
     except ValueError:
+        return False
+
+
+def _has_hung_up(client: socket.socket) -> bool:
+    client.settimeout(5.0)  # half of what a client has to end its sentence
+    try:
+        return client.recv(1) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
         return False
 
 

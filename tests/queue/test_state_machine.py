@@ -118,8 +118,7 @@ class QueueMachine(RuleBasedStateMachine):
         _, killed = self.do(lambda: self.queue.submit_many(specs), kill)
         if not killed or self.queue.find(specs[0].id):
             self.model.submit_many(specs)
-        self.clock.advance(0.002)  # batches of one millisecond have no order among them
-        self.model.clock.advance(0.002)
+        self.time_passes(0.002, anew=False)  # batches of one millisecond have no order among them
 
     @precondition(lambda self: self.model.ids())
     @rule(data=st.data())
