@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from conductor.domain.exits import WorkerExit
+from conductor.domain.worker_id import parse_worker_id, worker_id
+from conductor.kit.process import own_identity, owner_lives
 from conductor.worker.life import Worker, WorkerTools
 
 ATTEMPTS = 12
 """CPython 3.11 specialises a function after eight calls."""
 
-_STALE_SECONDS = 3600.0
 _SCRATCH = "conductor-"
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, which nobody else can read
 
@@ -21,7 +21,7 @@ _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, which 
 @contextmanager
 def scratch_folder() -> Iterator[str]:
     """A folder on a RAM disk, removed afterwards; empty where there is none to write to."""
-    folder = f"{_RAM_DISK}/{_SCRATCH}{os.getpid()}-{os.urandom(4).hex()}"
+    folder = f"{_RAM_DISK}/{_SCRATCH}{worker_id('nursery', own_identity())}"
     _sweep()
     try:
         os.mkdir(folder, 0o700)
@@ -50,8 +50,9 @@ def _sweep() -> None:
     with suppress(OSError):
         for entry in os.scandir(_RAM_DISK):
             found = entry.stat(follow_symlinks=False)  # anyone may put a link there that leads elsewhere
-            is_ours = entry.name.startswith(_SCRATCH) and entry.is_dir(follow_symlinks=False)
-            if is_ours and found.st_uid == os.geteuid() and time.time() - found.st_mtime > _STALE_SECONDS:
+            owner = entry.name.removeprefix(_SCRATCH)
+            is_ours = owner != entry.name and parse_worker_id(owner) and entry.is_dir(follow_symlinks=False)
+            if is_ours and found.st_uid == os.geteuid() and not owner_lives(owner):
                 _remove(entry.path)
 
 
