@@ -201,7 +201,7 @@ def test_hup_with_an_invalid_file_keeps_the_old_settings_and_says_so(
 def test_usr1_writes_the_status_page_now(daemon: DaemonFactory, home: Home) -> None:
     # given a daemon that would not write it for a long time
     conductord = daemon(workers=2, poll_interval="10m")
-    eventually(lambda: os.path.exists(home.status_page))
+    eventually(lambda: Path(home.status_page).read_text().count("idle") == 2, what="the last change on the page")
     os.unlink(home.status_page)
 
     # when

@@ -74,7 +74,7 @@ def test_an_unknown_pool_or_a_silly_number_is_refused(daemon: DaemonFactory, hom
 
     # when, then
     unknown = run_cli(home, "scale", "--pool", "nowhere", "2")
-    assert (unknown.returncode, "no pool 'nowhere'" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "no pool 'nowhere'" in unknown.stderr) == (2, True)
     assert run_cli(home, "scale", "1000000").returncode == 2
     assert len(conductord.slots()) == 1
 

@@ -128,9 +128,9 @@ def test_a_reload_is_announced_and_its_end_too(
     eventually(lambda: len(systemd.having("READY")) == 2)
 
     # then RELOADING came first, with the time that systemd compares its own signal with
-    names = [next(iter(message)) for message in systemd.heard]
-    assert names == ["READY", "RELOADING", "READY"]
-    reloading = systemd.heard[1]
+    told = [message for message in systemd.heard if "STATUS" not in message or "READY" in message]
+    assert [next(iter(message)) for message in told] == ["READY", "RELOADING", "READY"]
+    reloading = told[1]
     assert reloading["RELOADING"] == "1"
     assert before_usec <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
 
@@ -164,7 +164,9 @@ def test_a_task_cannot_speak_in_the_daemon_s_name(daemon: DaemonFactory, systemd
     wait_for_end(home, submit(home, "systemd-notify --ready --status=mine || echo not allowed"))
 
     # then
-    assert [message.get("STATUS") for message in systemd.listen()] == [f"3 workers on {home.path}"]
+    heard = [message.get("STATUS", "") for message in systemd.listen()]
+    assert f"3 workers on {home.path}" in heard
+    assert "mine" not in heard
 
 
 def test_a_notify_socket_that_is_gone_stops_nothing(

@@ -26,10 +26,12 @@ from tests.support import (
     check_nothing_left,
     clean_environment,
     eventually,
+    named_processes,
     processes_of,
     result_lines,
     said,
     statuses,
+    stays,
     submit,
     unfinished,
     wait_for_end,
@@ -284,7 +286,17 @@ def test_a_terminal_that_goes_away_ends_nothing_but_the_keys(sessions: Sessions,
     terminal.keyboard = os.open("/dev/null", os.O_RDWR)
     gate.open()
 
-    # then the task is not lost, and the daemon neither died nor spins
+    # then the task is not lost, and the daemon neither died nor asks the terminal again and again
     assert wait_for_end(home, task).status.value == "SUCCESS"
+    before = _processor_ticks(terminal.pid)
+    assert stays(lambda: bool(named_processes(home, "conductor-nurse")), for_seconds=1.0)
+    assert _processor_ticks(terminal.pid) - before < os.sysconf("SC_CLK_TCK") // 4
     assert ask_daemon(home, {"verb": "stop"})["ok"]
     assert terminal.wait() == 0
+
+
+def _processor_ticks(pid: int) -> int:
+    """Processor time that it has used, in its own and in the kernel's code."""
+    fields = stat_fields(pid)
+    assert fields is not None
+    return int(fields[11]) + int(fields[12])

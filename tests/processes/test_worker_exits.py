@@ -29,6 +29,7 @@ from tests.support import (
     statuses,
     submit,
     unfinished,
+    wait_for_end,
 )
 
 NurseryFactory = Callable[..., NurseryUnderTest]
@@ -277,11 +278,11 @@ def test_cannot_record_when_the_disk_refuses_for_good(nursery: NurseryFactory, h
     assert statuses(home, task) == ["SUCCESS"]
 
 
-def test_broken_when_conductor_itself_goes_wrong(nursery: NurseryFactory, home: Home, tmp_path: Path) -> None:
-    # given an agent whose own code raises what nobody expects
-    (tmp_path / "odd_agent.py").write_text("class Odd:\n    def launch(self, prompt):\n        return 1 / 0\n")
-    one = nursery(agents={"odd": "odd_agent:Odd"}, env={"PYTHONPATH": str(tmp_path)})
-    submit(home, "whatever", agent="odd")
+def test_broken_when_conductor_itself_goes_wrong(nursery: NurseryFactory, home: Home) -> None:
+    # given a lock that is none
+    one = nursery()
+    os.unlink(f"{home.queue}/lock")
+    os.mkdir(f"{home.queue}/lock")
 
     # when
     worker = one.fork()
@@ -289,8 +290,23 @@ def test_broken_when_conductor_itself_goes_wrong(nursery: NurseryFactory, home: 
     # then the traceback is in the log, on one line
     assert one.exit_of(worker) == WorkerExit.BROKEN
     (line,) = [line for line in one.log_text().splitlines() if "worker_broke" in line]
-    assert "ZeroDivisionError" in line
-    assert "odd_agent.py" in line
+    assert "IsADirectoryError" in line
+    assert "lock.py" in line
+
+
+def test_done_when_an_agent_s_own_code_goes_wrong(nursery: NurseryFactory, home: Home, tmp_path: Path) -> None:
+    # given an agent whose own code raises what nobody expects
+    (tmp_path / "odd_agent.py").write_text("class Odd:\n    def launch(self, prompt):\n        return 1 / 0\n")
+    one = nursery(agents={"odd": "odd_agent:Odd"}, env={"PYTHONPATH": str(tmp_path)})
+    task = submit(home, "whatever", agent="odd")
+
+    # when
+    worker = one.fork()
+
+    # then the task has failed with the reason, and was not lost
+    assert one.exit_of(worker) == WorkerExit.DONE
+    assert "ZeroDivisionError" in wait_for_end(home, task).preview
+    assert "odd_agent.py" in said(home, task)
 
 
 def test_cannot_start_when_a_library_is_missing(nursery: NurseryFactory) -> None:

@@ -11,8 +11,10 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -67,15 +69,17 @@ class QueueMachine(RuleBasedStateMachine):
         self.early: dict[str, tuple[str, float]] = {}
         """Of claims whose record is durable already: its outcome and when it was written."""
         self.dropped: set[str] = set()
-        self.no_fsync = without_fsync()
-        self.no_fsync.start()
+        bits = (number.to_bytes(4, "big") for number in range(0, 1 << 32, 4))  # chance too must repeat when replayed
+        self.patches = ExitStack()
+        self.patches.enter_context(without_fsync())
+        self.patches.enter_context(patch.object(os, "urandom", lambda size: next(bits)))
         self.reopen()
 
     def teardown(self) -> None:
         try:
             self.everything_ends()
         finally:
-            self.no_fsync.stop()
+            self.patches.close()
             shutil.rmtree(self.folder)
 
     def reopen(self) -> None:
