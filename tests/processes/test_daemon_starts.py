@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from conductor.domain.home import Home
+from conductor.domain.worker_id import ProcessIdentity, worker_id
+from conductor.kit.process import boot_id, own_identity
 from conductor.kit.unixsocket import connect
 from tests.conftest import DaemonFactory
 from tests.support import Conductord, clean_environment, eventually, run_cli, submit, wait_for_end, write_settings
@@ -199,26 +201,26 @@ def test_a_log_that_cannot_be_written_stops_nothing(daemon: DaemonFactory, home:
 
 
 def test_what_killed_nurseries_left_on_the_ram_disk_is_swept(daemon: DaemonFactory, tmp_path: Path) -> None:
-    # given an old and a young folder as a nursery makes one before its first fork, and a link to something else
+    # given folders as a nursery makes one before its first fork, of a dead one and of a living process, and a link
     if not os.access("/dev/shm", os.W_OK):
         pytest.skip("no RAM disk here")
-    old, young, link = (Path(f"/dev/shm/conductor-0-{tmp_path.name}-{name}") for name in ("old", "young", "link"))
-    precious = tmp_path / "elsewhere" / "precious"
-    for folder in (old, young, precious):
+    gone = [worker_id(f"n{number}", ProcessIdentity(4_000_000, os.getpid(), boot_id())) for number in (1, 2)]
+    dead, link = (Path(f"/dev/shm/conductor-{owner}") for owner in gone)
+    living = Path(f"/dev/shm/conductor-{worker_id('test', own_identity())}")
+    precious = tmp_path / "precious"
+    for folder in (dead, living, precious):
         (folder / "queue").mkdir(parents=True)
-        os.utime(folder, (0, 0) if folder is not young else None)
     link.symlink_to(precious)
-    os.utime(link, (0, 0), follow_symlinks=False)
 
     # when
     daemon(workers=1)
 
     # then
     try:
-        assert (old.exists(), young.exists(), (precious / "queue").exists()) == (False, True, True)
+        assert (dead.exists(), living.exists(), (precious / "queue").exists()) == (False, True, True)
     finally:
         link.unlink(missing_ok=True)
-        for folder in (old, young):
+        for folder in (dead, living):
             shutil.rmtree(folder, ignore_errors=True)
 
 
