@@ -114,7 +114,7 @@ def run_nursery(control_fd: int, report_fd: int) -> int:
     try:
         config = WorkerConfig.from_json(_first_line(control.fileno()))
         log = log.bind(pool=config.pool)
-        agents = registry(config.agents)
+        agents = registry(config.agents, config.kinds)
         for module in (*config.preload, "conductor.agents.command"):
             import_module(module)
     except Exception as error:  # whatever a preloaded module does as it is imported, another try would do again
@@ -170,7 +170,7 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(settings.retries, waits.max_lost, waits.first_wait, waits.longest_wait)
 
 
-def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> SupervisorPlan:
+def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> SupervisorPlan:
     """What the supervisor and the nurseries are told, from checked settings."""
     from conductor.kit.cgroup import delegated_cgroup
     from conductor.supervisor.plan import PoolPlan, SupervisorPlan
@@ -179,6 +179,7 @@ def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> Supe
 
     retry = retry_policy(settings)
     restart = settings.restart
+    setups = settings.agent_setups()
     cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
     pools = {
         name: PoolPlan(
@@ -186,7 +187,8 @@ def make_plan(home: Home, settings: Settings, agents: Mapping[str, str]) -> Supe
             WorkerConfig(
                 home=home.path,
                 pool=name,
-                agents=dict(agents),
+                kinds=dict(kinds),
+                agents={name: setup.to_dict() for name, setup in setups.items()},
                 preload=pool.preload,
                 max_idle_seconds=settings.max_idle_time,
                 timeout_seconds=settings.timeout,
@@ -226,21 +228,21 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
     boot = Boot(layout.home, os.environ, flags)
     with boot.only_daemon():
         settings = boot.load_settings()
-        from conductor.agents.registry import installed_agents
+        from conductor.agents.registry import installed_kinds
 
         for name, value in (("OPENCLAW_BIN", settings.openclaw_bin), ("DISCORD_CHANNEL", settings.discord_channel)):
             if value:
                 os.environ[name] = value  # agents get them from us
-        agents = installed_agents()
+        kinds = installed_kinds()
         queue = patient_queue(layout, retry_policy(settings))
 
         def reload() -> SupervisorPlan:
             fresh = boot.load_settings()
             queue.use_policy(retry_policy(fresh))
-            return make_plan(layout.home, fresh, agents)
+            return make_plan(layout.home, fresh, kinds)
 
         return boot.run(
-            plan=make_plan(layout.home, settings, agents),
+            plan=make_plan(layout.home, settings, kinds),
             reload=reload,
             queue=queue,
             inbox=layout.inbox,

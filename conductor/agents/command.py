@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from conductor.agents.shape import PlainAgent
 from conductor.ports import AgentReport, Ending, Launch, Prompt
 
 LONGEST_ARGUMENT = 100_000
 """The kernel takes 131,072 bytes in one argument; a longer command line goes into a file."""
 
 
-class CommandAgent:
+class CommandAgent(PlainAgent):
     """Makes conductor a plain, durable job queue."""
 
     def launch(self, prompt: Prompt) -> Launch:

@@ -1,36 +1,50 @@
-"""Which agents there are: name to `module:attribute`, from the entry point group `conductor.agents`."""
+"""Which agents there are: a kind is an adapter (`module:attribute`), an agent is a kind as the settings set it up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from conductor.domain.agent_setup import AgentSetup
 from conductor.domain.errors import BadTask
 
 if TYPE_CHECKING:
-    from conductor.ports import Agent
+    from conductor.ports import Agent, AgentRegistry
 
-BUILT_IN = {"command": "conductor.agents.command:CommandAgent"}
+BUILT_IN = {
+    "command": "conductor.agents.command:CommandAgent",
+}
 
 
-def installed_agents() -> dict[str, str]:
-    """Every registered agent. Reads package metadata, which takes tens of milliseconds: once, in the daemon."""
+def installed_kinds() -> dict[str, str]:
+    """Every adapter. Reads package metadata, which takes tens of milliseconds: once, in the daemon."""
     from importlib.metadata import entry_points
 
     return {**BUILT_IN, **{point.name: point.value for point in entry_points(group="conductor.agents")}}
 
 
-def registry(targets: Mapping[str, str]) -> Callable[[str], Agent]:
-    """Loads an agent by name when it is first asked for."""
+def make_agent(setup: AgentSetup, kinds: Mapping[str, str]) -> Agent:
+    """Loads the adapter of `setup`. Raises BadTask where there is none."""
+    if setup.kind not in kinds:
+        raise BadTask(f"agent {setup.name!r}: no kind {setup.kind!r}: there is {', '.join(sorted(kinds))}")
+    module, _, attribute = kinds[setup.kind].partition(":")
+    return cast("Agent", getattr(import_module(module), attribute)(setup))
+
+
+def registry(setups: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, str]) -> AgentRegistry:
+    """Loads an agent by name when it is first asked for. A kind that nobody set up is an agent of its own name."""
     loaded: dict[str, Agent] = {}
 
     def agent(name: str) -> Agent:
         if name not in loaded:
-            if name not in targets:
-                raise BadTask(f"no agent {name!r} here: there is {', '.join(sorted(targets))}")
-            module, _, attribute = targets[name].partition(":")
-            loaded[name] = cast("Agent", getattr(import_module(module), attribute)())
+            if name in setups:
+                setup = AgentSetup.from_dict(setups[name])
+            elif name in kinds:
+                setup = AgentSetup(name, name)
+            else:
+                raise BadTask(f"no agent {name!r} here: there is {', '.join(sorted({*setups, *kinds}))}")
+            loaded[name] = make_agent(setup, kinds)
         return loaded[name]
 
     return agent

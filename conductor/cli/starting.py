@@ -51,10 +51,10 @@ TEMPLATE = """\
 @click.pass_obj
 def init(home_flag: str | None, agent: str | None, force: bool) -> None:
     """Makes the home and writes a commented conductor.yaml into it."""
-    from conductor.agents.registry import installed_agents
+    from conductor.agents.registry import installed_kinds
 
-    if agent is not None and agent not in installed_agents():
-        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_agents()))}")
+    if agent is not None and agent not in installed_kinds():
+        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_kinds()))}")
     home = open_layout(home_flag, os.environ).home
     if os.path.exists(home.settings_file) and not force:
         raise UsageError(f"{home.settings_file} is there already: edit it, or --force to replace it")

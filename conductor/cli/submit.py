@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from conductor.agents.registry import BUILT_IN, installed_agents
+from conductor.agents.registry import BUILT_IN, installed_kinds
 from conductor.app import accepting_queue, open_layout, ring_doorbell
 from conductor.cli.types import DURATION
 from conductor.domain.errors import BadTask, DuplicateTask, UsageError
@@ -151,13 +151,13 @@ def _with_agent(spec: TaskSpec, default_agent: str) -> TaskSpec:
             "conductor.yaml (`conductor init` writes one)"
         )
     if not _is_agent(agent):
-        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_agents()))}")
+        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_kinds()))}")
     return replace(spec, agent=agent)
 
 
 @cache
 def _is_agent(name: str) -> bool:
-    return name in BUILT_IN or name in installed_agents()
+    return name in BUILT_IN or name in installed_kinds()
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ _UNESCAPES = {"\\\\": "\\", "\\|": "|", "\\n": "\n", "\\r": "\r"}
 _NEEDS_ESCAPE = re.compile(r"[\\|\n\r]")
 _ESCAPED = re.compile(r"\\.|\\$", re.DOTALL)
 _ESCAPED_OR_BAR = re.compile(r"\\.|\|", re.DOTALL)
+_TEXTS = ("project", "budget", "verify", "autonomy", "spec_file")
 _CHECKSUM_LENGTH = len("|crc=") + 8
 
 
@@ -80,6 +81,10 @@ def format_task(spec: TaskSpec) -> str:
         fields.append(f"not_before={spec.not_before_ms}")
     if spec.submitted_ms:
         fields.append(f"submitted={spec.submitted_ms}")
+    fields.extend(f"{name}={escape(value)}" for name in _TEXTS if (value := getattr(spec, name)))
+    if spec.fallback:
+        fields.append("fallback=" + escape(",".join(spec.fallback)))
+    fields.extend("criterion=" + escape(criterion) for criterion in spec.criteria)
     return "|".join(fields)
 
 
@@ -126,9 +131,20 @@ def _with_option(spec: TaskSpec, field: str) -> TaskSpec:
                 return replace(spec, not_before_ms=int(value))
             case "submitted":
                 return replace(spec, submitted_ms=int(value))
+            case "project" | "budget" | "verify" | "autonomy" | "spec_file":
+                return with_text(spec, key, value)
+            case "fallback":
+                return replace(spec, fallback=tuple(filter(None, value.split(","))))
+            case "criterion":
+                return replace(spec, criteria=(*spec.criteria, value))
     except (ValueError, UsageError) as error:
         raise BadTask(f"option {field[:80]!r}: {error}") from None
     raise BadTask(f"unknown option {key[:80]!r}")
+
+
+def with_text(spec: TaskSpec, name: str, value: str) -> TaskSpec:
+    """`spec` with one of its further texts."""
+    return replace(spec, **{name: value})  # type: ignore[arg-type]  # all of _TEXTS are strings
 
 
 def seal(line: str) -> str:

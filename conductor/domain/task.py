@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from conductor.domain.agent_setup import Autonomy
+from conductor.domain.budget import parse_budget
 from conductor.domain.durations import MOST_SECONDS
-from conductor.domain.errors import BadTask
+from conductor.domain.errors import BadTask, UsageError
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 GENERATED_ID = re.compile(r"[tb]-\d{8}-\d{6}-[a-z2-7]{8}(-\d+)?")
@@ -34,6 +36,19 @@ class TaskSpec:
     env: tuple[tuple[str, str], ...] = ()
     not_before_ms: int = 0
     submitted_ms: int = 0
+    project: str = ""
+    """Whose budget, secrets and context it uses."""
+    budget: str = ""
+    """`2usd`, `500ktok` or both: `conductor.domain.budget.parse_budget`."""
+    verify: str = ""
+    """A shell command that must pass in the workspace before the task counts as done."""
+    fallback: tuple[str, ...] = ()
+    """`agent` or `agent:model`: who takes over while its own agent is parked or fails in a way that calls for it."""
+    autonomy: str = ""
+    criteria: tuple[str, ...] = ()
+    """What must hold when it is done, for the prompt."""
+    spec_file: str = ""
+    """A file whose text goes into the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +106,36 @@ def check_spec(spec: TaskSpec) -> TaskSpec:
     if not -MAX_PRIORITY <= spec.priority <= MAX_PRIORITY:
         raise BadTask(f"priority {spec.priority} is not between -{MAX_PRIORITY} and {MAX_PRIORITY}")
     _check_text("description", spec.description)
-    for name in ("model", "thinking", "agent", "workspace"):
+    for name in ("model", "thinking", "agent", "workspace", "verify", "spec_file"):
         _check_text(name, getattr(spec, name))
     _check_numbers(spec)
     _check_env(spec.env)
     if spec.workspace and not spec.workspace.startswith("/"):
         raise BadTask(f"workspace {spec.workspace[:80]!r} is not an absolute path")
+    _check_agent_options(spec)
     return spec
+
+
+def _check_agent_options(spec: TaskSpec) -> None:
+    if spec.model.startswith("-") or spec.thinking.startswith("-"):
+        raise BadTask(f"model {spec.model[:40]!r}, thinking {spec.thinking[:40]!r}: neither may begin with a dash")
+    if spec.project and not ID_PATTERN.fullmatch(spec.project):
+        raise BadTask(f"project {spec.project[:80]!r} does not match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}")
+    if spec.spec_file and not spec.spec_file.startswith("/"):
+        raise BadTask(f"spec file {spec.spec_file[:80]!r} is not an absolute path")
+    if spec.budget:
+        try:
+            parse_budget(spec.budget)
+        except UsageError as error:
+            raise BadTask(str(error)) from None
+    if spec.autonomy and spec.autonomy not in tuple(Autonomy):
+        raise BadTask(f"autonomy {spec.autonomy[:40]!r}: it is one of {', '.join(Autonomy)}")
+    for entry in spec.fallback:
+        agent, _, model = entry.partition(":")
+        if not ID_PATTERN.fullmatch(agent) or model.startswith("-") or "," in model:
+            raise BadTask(f"fallback {entry[:80]!r} is not AGENT or AGENT:MODEL")
+    for criterion in spec.criteria:
+        _check_text("criterion", criterion)
 
 
 def _check_text(name: str, text: str) -> None:

@@ -3,80 +3,48 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from conductor.domain.durations import parse_duration
-from conductor.domain.errors import SettingsInvalid, UsageError
+from conductor.domain.agent_setup import AgentSetup, Autonomy
+from conductor.domain.errors import SettingsInvalid
 from conductor.domain.home import Home
-from conductor.domain.task import DEFAULT_POOL, ID_PATTERN
+from conductor.domain.task import DEFAULT_POOL
+from conductor.settings.agents import AgentSettings, BaseUrl, ProviderSettings, setups_of
 from conductor.settings.source import raw_settings
-
-_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("write a time as 30s, 10m or 2h")
-    if isinstance(value, str):
-        try:
-            return parse_duration(value)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-    return value
+from conductor.settings.values import Bytes, Name, Seconds, Strict
 
 
-def _pool_name(name: str) -> str:
-    if not ID_PATTERN.fullmatch(name):
-        raise ValueError("a pool's name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-    return name
-
-
-def _bytes(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", value.strip().lower())
-        if not match:
-            raise ValueError("write a size as 500k, 10MiB or 1g")
-        return int(match[1]) * _SIZES[match[2]]
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-PoolName = Annotated[str, AfterValidator(_pool_name)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PoolSettings(_Strict):
+class PoolSettings(Strict):
     workers: int = Field(3, ge=0, le=1000, description="how many workers the pool keeps alive")
     preload: tuple[str, ...] = Field((), description="modules that the pool's nursery imports before it forks")
 
 
-class RestartSettings(_Strict):
+class RestartSettings(Strict):
     budget: int = Field(5, ge=1, le=1000, description="starts in a row that may fail before a slot is given up")
     first_delay: Seconds = 1.0
     longest_delay: Seconds = 60.0
     start_timeout: Seconds = 30.0
 
 
-class RetrySettings(_Strict):
+class RetrySettings(Strict):
     max_lost: int = Field(3, ge=1, le=100, description="attempts that worker or machine may lose, in all")
     first_wait: Seconds = 1.0
     longest_wait: Seconds = 60.0
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """conductor.yaml. Times are seconds or `10m`, sizes bytes or `10MiB`."""
 
     agent: str = Field("", description="the agent of tasks that name none; empty: they must name one")
     workers: int = Field(3, ge=0, le=1000, description="workers of the pool `default`")
-    pools: dict[PoolName, PoolSettings] = Field({}, description="further pools by name")
+    pools: dict[Name, PoolSettings] = Field({}, description="further pools by name")
+    agents: dict[Name, AgentSettings] = Field({}, description="agents by name, as they are used here")
+    providers: dict[Name, ProviderSettings] = Field({}, description="who serves models, by name")
+    autonomy: Autonomy = Field(Autonomy.WORKSPACE, description="how far agents may go: read-only, workspace, full")
+    simulate: BaseUrl = Field("", description="the address of a `conductor sim`, in place of every provider")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
     max_idle_time: Seconds = Field(300.0, description="an idle worker is replaced after this")
     timeout: Seconds = Field(3600.0, description="how long an attempt may run")
@@ -99,6 +67,13 @@ class Settings(_Strict):
     def all_pools(self) -> dict[str, PoolSettings]:
         return {DEFAULT_POOL: PoolSettings(workers=self.workers), **self.pools}
 
+    def agent_setups(self) -> dict[str, AgentSetup]:
+        """Every agent that tasks can name. Raises SettingsInvalid."""
+        try:
+            return setups_of(self.agents, self.providers, self.autonomy, self.simulate)
+        except ValueError as error:
+            raise SettingsInvalid(str(error)) from None
+
 
 def load_settings(home: Home, environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
     """Defaults, conductor.yaml, variables, flags: later ones win. Raises SettingsInvalid with every fault."""
@@ -115,7 +90,13 @@ def load_settings(home: Home, environment: Mapping[str, str], flags: Mapping[str
         ) from None
 
 
-_SECTIONS: dict[str, type[_Strict]] = {"pools": PoolSettings, "retry": RetrySettings, "restart": RestartSettings}
+_SECTIONS: dict[str, type[Strict]] = {
+    "pools": PoolSettings,
+    "retry": RetrySettings,
+    "restart": RestartSettings,
+    "agents": AgentSettings,
+    "providers": ProviderSettings,
+}
 
 
 def _fault(fault: dict[str, Any]) -> str:

@@ -28,6 +28,8 @@ OWN_NAMES = (
     "retries",
     "stop_timeout",
     "grace",
+    "autonomy",
+    "simulate",
 )
 """Settings that `CONDUCTOR_<NAME>` sets."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from conductor.domain.retry import RetryPolicy
 
@@ -14,8 +15,10 @@ class WorkerConfig:
 
     home: str
     pool: str
-    agents: dict[str, str]
-    """name to `module:attribute`"""
+    kinds: dict[str, str]
+    """Adapters of agents: name to `module:attribute`."""
+    agents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Agents as they are set up, by name: `AgentSetup.to_dict`."""
     preload: tuple[str, ...] = ()
     """Modules that the nursery imports before it forks."""
     max_idle_seconds: float = 300.0

@@ -39,7 +39,7 @@ class NurseryUnderTest:
                 start_new_session=True,
             )
         os.close(report_write)
-        options = {"agents": {"command": "conductor.agents.command:CommandAgent"}, "grace_seconds": 5.0, **config}
+        options = {"kinds": {"command": "conductor.agents.command:CommandAgent"}, "grace_seconds": 5.0, **config}
         self._control.sendall(WorkerConfig(home=home.path, pool="default", **options).to_json().encode() + b"\n")
         self._control.setblocking(False)
 

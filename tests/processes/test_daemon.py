@@ -88,8 +88,8 @@ def test_an_idle_worker_is_replaced_after_max_idle_time(daemon: DaemonFactory) -
 
 
 def test_a_killed_idle_worker_is_replaced_at_once(daemon: DaemonFactory, home: Home) -> None:
-    # given
-    conductord = daemon(workers=1)
+    # given a daemon that looks at nothing by itself for a long time
+    conductord = daemon(workers=1, poll_interval="10m")
     before = conductord.slots("idle")[0]["pid"]
 
     # when

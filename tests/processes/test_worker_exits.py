@@ -296,8 +296,11 @@ def test_broken_when_conductor_itself_goes_wrong(nursery: NurseryFactory, home: 
 
 def test_done_when_an_agent_s_own_code_goes_wrong(nursery: NurseryFactory, home: Home, tmp_path: Path) -> None:
     # given an agent whose own code raises what nobody expects
-    (tmp_path / "odd_agent.py").write_text("class Odd:\n    def launch(self, prompt):\n        return 1 / 0\n")
-    one = nursery(agents={"odd": "odd_agent:Odd"}, env={"PYTHONPATH": str(tmp_path)})
+    (tmp_path / "odd_agent.py").write_text(
+        "from conductor.agents.shape import PlainAgent\n"
+        "class Odd(PlainAgent):\n    def launch(self, prompt):\n        return 1 / 0\n"
+    )
+    one = nursery(kinds={"odd": "odd_agent:Odd"}, env={"PYTHONPATH": str(tmp_path)})
     task = submit(home, "whatever", agent="odd")
 
     # when
@@ -346,11 +349,12 @@ def test_a_worker_s_name_is_a_process_that_one_can_look_up(nursery: NurseryFacto
 
 LEAKY_AGENT = '''
 import os, random, signal, sys, threading
+from conductor.agents.shape import PlainAgent
 from conductor.ports import AgentReport, Launch
 
 calls = 0
 
-class Leaky:
+class Leaky(PlainAgent):
     """Tells what it finds in its worker, then spoils it."""
 
     def launch(self, prompt):
@@ -376,7 +380,7 @@ def test_what_an_agent_s_code_leaves_in_its_worker_no_other_worker_sees(
 ) -> None:
     # given an agent that is loaded in the nursery and changes all it can reach
     (tmp_path / "leaky_agent.py").write_text(LEAKY_AGENT)
-    one = nursery(agents={"leaky": "leaky_agent:Leaky"}, preload=("leaky_agent",), env={"PYTHONPATH": str(tmp_path)})
+    one = nursery(kinds={"leaky": "leaky_agent:Leaky"}, preload=("leaky_agent",), env={"PYTHONPATH": str(tmp_path)})
     tasks = [submit(home, "x", agent="leaky") for _ in range(3)]
 
     # when it runs three times in the same slot

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from conductor.agents.shape import PlainAgent
 from conductor.ports import AgentReport, Ending, Launch, Prompt
 
 
-class Telltale:
+class Telltale(PlainAgent):
     """Its process says nothing; its judgement says all."""
 
     def launch(self, prompt: Prompt) -> Launch:

@@ -33,7 +33,7 @@ class Desk:
         self.folder.mkdir(parents=True)
         self.daemon_environment = {"PATH": "/usr/bin:/bin"}
         self.config = WorkerConfig(
-            home=str(folder), pool="default", agents=BUILT_IN, timeout_seconds=50, grace_seconds=5, log_bytes=1 << 20
+            home=str(folder), pool="default", kinds=BUILT_IN, timeout_seconds=50, grace_seconds=5, log_bytes=1 << 20
         )
 
     def run(self, description: str, *, cancelled: bool = False, **fields: object) -> TaskResult | None:
@@ -42,7 +42,9 @@ class Desk:
 
         def work() -> TaskResult | None:
             signals = SignalPipe((signal.SIGUSR1, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP))
-            bench = Workbench(self.config, registry(self.config.agents), signals, self.daemon_environment)
+            bench = Workbench(
+                self.config, registry(self.config.agents, self.config.kinds), signals, self.daemon_environment
+            )
             return run_attempt(claim, bench, lambda: cancelled)
 
         return in_child(work)
@@ -265,7 +267,7 @@ def test_a_secret_of_the_daemon_is_masked_though_the_agent_has_it_from_elsewhere
 
 
 def test_what_an_agent_s_own_judgement_gives_away_is_masked(desk: Desk) -> None:
-    desk.config = replace(desk.config, agents={"telltale": "tests.worker.telltale:Telltale"})
+    desk.config = replace(desk.config, kinds={"telltale": "tests.worker.telltale:Telltale"})
 
     result = desk.done("ask me", agent="telltale", env=(("MY_TOKEN", SECRET),))
 

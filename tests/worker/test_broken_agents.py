@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from conductor.agents.shape import PlainAgent
+from conductor.domain.agent_setup import AgentSetup
 from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim, TaskSpec, Tries
 from conductor.kit.signals import SignalPipe
@@ -15,10 +17,11 @@ from conductor.worker.config import WorkerConfig
 from tests.worker.forked import in_child
 
 
-class Broken:
+class Broken(PlainAgent):
     """Raises where it is told to."""
 
     def __init__(self, where: str) -> None:
+        super().__init__(AgentSetup("broken", "broken"))
         self._where = where
 
     def launch(self, prompt: Prompt) -> Launch:

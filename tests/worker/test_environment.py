@@ -81,7 +81,7 @@ def test_what_a_nursery_is_told_is_read_back() -> None:
     config = WorkerConfig(
         home="/srv/home",
         pool="gpu",
-        agents={"command": "conductor.agents.command:CommandAgent"},
+        kinds={"command": "conductor.agents.command:CommandAgent"},
         preload=("json", "csv"),
         max_idle_seconds=1.5,
         timeout_seconds=2.5,

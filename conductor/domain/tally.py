@@ -1,0 +1,131 @@
+"""All that was told while an agent ran, added up: what its end is judged by."""
+
+from __future__ import annotations
+
+from conductor.domain.agent_events import (
+    AgentEvent,
+    Call,
+    CostTold,
+    Denied,
+    End,
+    Error,
+    Limit,
+    LimitHit,
+    Progress,
+    Retry,
+    Started,
+    Text,
+    ToolCall,
+    ToolResult,
+    UsageTold,
+)
+from conductor.domain.usage import Usage
+
+_LONGEST_TEXT = 1_048_576
+
+
+class Tally:
+    """Takes events in their order. Numbers that are told as totals and as additions are kept apart until they are
+    asked for."""
+
+    def __init__(self) -> None:
+        self.session = self.model = self.version = ""
+        self.turns: int | None = None
+        self.tools = 0
+        self.denials: list[str] = []
+        self.retries = 0
+        self.end: End | None = None
+        self.limit: Limit | None = None
+        """The last refusal that no success followed."""
+        self.errors: list[Error] = []
+        self.calls = 0
+        self.last_call: Call | None = None
+        self.failed_calls = 0
+        """In a row, up to now."""
+        self._final: str | None = None
+        self._parts: list[str] = []
+        self._length = 0
+        self._added = Usage()
+        self._total: Usage | None = None
+        self._told = False
+        self._by_gate = Usage()
+        self._gate_told = False
+        self._usd: float | None = None
+
+    def take(self, event: AgentEvent) -> None:
+        match event:
+            case Started():
+                self.session, self.model = event.session or self.session, event.model or self.model
+                self.version = event.version or self.version
+            case Text():
+                self._take_text(event)
+            case ToolCall():
+                self.tools += 1
+            case ToolResult():
+                if event.denied:
+                    self.denials.append(event.text[:200] or event.id)
+            case Denied():
+                self.denials.append(event.what)
+            case Retry():
+                self.retries += 1
+            case LimitHit():
+                self.limit = event.limit if event.rejected else self.limit
+            case UsageTold():
+                self._take_usage(event)
+            case CostTold():
+                self._usd = event.usd if event.total else (self._usd or 0.0) + event.usd
+            case Error():
+                self.errors.append(event)
+            case End():
+                self.end = event
+                self.turns = event.turns if event.turns is not None else self.turns
+            case Call():
+                self._take_call(event)
+            case Progress():
+                pass
+
+    def _take_text(self, event: Text) -> None:
+        if event.final:
+            self._final = event.text
+        elif self._length < _LONGEST_TEXT:
+            self._parts.append(event.text)
+            self._length += len(event.text)
+
+    def _take_usage(self, event: UsageTold) -> None:
+        self._told = True
+        self.model = event.model or self.model
+        if event.total:
+            self._total = event.usage
+        else:
+            self._added += event.usage
+
+    def _take_call(self, call: Call) -> None:
+        self.calls += 1
+        self.last_call = call
+        self.model = self.model or call.model
+        if call.usage is not None:
+            self._gate_told = True
+            self._by_gate += call.usage
+        if call.status is not None and call.status < 400 and call.complete:
+            self.failed_calls, self.limit = 0, None
+        else:
+            self.failed_calls += 1
+            self.limit = call.limit or self.limit
+
+    @property
+    def text(self) -> str:
+        """The answer: the final text, else all that was said."""
+        return self._final if self._final is not None else "".join(self._parts)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The fullest of what agent and gate told; None: nobody told anything."""
+        own = self._total if self._total is not None else self._added
+        if not self._told and not self._gate_told:
+            return None
+        return own if self._told and own.total >= self._by_gate.total else self._by_gate
+
+    @property
+    def usd(self) -> float | None:
+        """As the agent told it; None: it told nothing."""
+        return self._usd

@@ -1,0 +1,108 @@
+"""Agents and model providers in conductor.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
+from conductor.domain.providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
+from conductor.settings.values import Bytes, Name, Strict
+
+
+def _key_reference(text: str) -> str:
+    kind, colon, name = text.partition(":")
+    if text and (kind not in ("env", "file", "credential") or not colon or not name):
+        raise ValueError("say where the key is, not the key: env:NAME, file:/PATH or credential:NAME")
+    return text
+
+
+def _base_url(url: str) -> str:
+    if url and not url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+        raise ValueError("a provider is reached by https://, or by http:// on this machine alone")
+    return url.rstrip("/")
+
+
+KeyReference = Annotated[str, AfterValidator(_key_reference)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+class ProviderSettings(Strict):
+    form: Literal["anthropic", "openai", "gemini"] | None = Field(None, description="the protocol it speaks")
+    base_url: BaseUrl = Field("", description="up to, not including, /v1")
+    key: KeyReference | None = Field(None, description="where its key is: env:NAME, file:/PATH, credential:NAME")
+    account: Name = Field("default", description="limits belong to a provider and an account")
+    concurrency: int | None = Field(None, ge=1, le=1000, description="most agents at once")
+
+
+class AgentSettings(Strict):
+    """One agent. What only its kind knows stands beside these."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: Name | None = Field(None, description="the adapter; by default that of the agent's own name")
+    bin: str = Field("", description="its program: a name on the PATH, or a path")
+    provider: Name | None = Field(None, description="whose models it uses; none: it has a login of its own")
+    gate: bool = Field(True, description="a proxy between agent and provider that holds the key and counts")
+    model: str = Field("", pattern=r"^[^-]?.*$", description="when the task names none")
+    thinking: str = Field("", description="when the task names none")
+    autonomy: Autonomy | None = Field(None, description="read-only, workspace or full")
+    pool: Name | None = Field(None, description="where its tasks go when they name no pool")
+    memory: Bytes | None = Field(None, description="what one run takes at its peak")
+
+
+def setups_of(
+    agents: Mapping[str, AgentSettings],
+    providers: Mapping[str, ProviderSettings],
+    autonomy: Autonomy,
+    simulate: str,
+    kinds: Iterable[str] = DEFAULT_PROVIDER,
+) -> dict[str, AgentSetup]:
+    """Every agent there is: those of the settings, and each known kind under its own name.
+
+    `simulate` is the address of a `conductor sim`: every provider is found there then. Raises ValueError.
+    """
+    known = {name: _provider(name, providers, simulate) for name in {*KNOWN_PROVIDERS, *providers}}
+    named = {**{kind: AgentSettings.model_validate({}) for kind in kinds}, **agents}
+    return {name: _setup(name, one, known, autonomy) for name, one in named.items()}
+
+
+def _provider(name: str, providers: Mapping[str, ProviderSettings], simulate: str) -> ProviderSetup:
+    given = providers.get(name, ProviderSettings.model_validate({}))
+    base = KNOWN_PROVIDERS.get(name, ProviderSetup(name, "openai", ""))
+    setup = replace(
+        base,
+        form=given.form or base.form,
+        base_url=given.base_url or base.base_url,
+        key=base.key if given.key is None else given.key,
+        account=given.account,
+        concurrency=given.concurrency,
+    )
+    if simulate:
+        return replace(setup, base_url=simulate.rstrip("/"), key="literal:simulated")
+    if not setup.base_url:
+        raise ValueError(f"provider {name}: say its base_url")
+    return setup
+
+
+def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetup], autonomy: Autonomy) -> AgentSetup:
+    kind = given.kind or name
+    provider = given.provider or DEFAULT_PROVIDER.get(kind, "none")
+    if provider != "none" and provider not in providers:
+        raise ValueError(f"agent {name}: no provider {provider!r}: there is {', '.join(sorted(providers))}")
+    options: dict[str, Any] = dict(given.model_extra or {})
+    return AgentSetup(
+        name=name,
+        kind=kind,
+        binary=given.bin,
+        provider=providers.get(provider),
+        gate=given.gate,
+        model=given.model,
+        thinking=given.thinking,
+        autonomy=given.autonomy or autonomy,
+        memory_bytes=given.memory,
+        options=options,
+    )

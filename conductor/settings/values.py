@@ -1,0 +1,49 @@
+"""Kinds of values in conductor.yaml: times, sizes, names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from conductor.domain.durations import parse_duration
+from conductor.domain.errors import UsageError
+from conductor.domain.task import ID_PATTERN
+
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("write a time as 30s, 10m or 2h")
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _name(name: str) -> str:
+    if not ID_PATTERN.fullmatch(name):
+        raise ValueError("a name must match [A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+    return name
+
+
+def _bytes(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", value.strip().lower())
+        if not match:
+            raise ValueError("write a size as 500k, 10MiB or 1g")
+        return int(match[1]) * _SIZES[match[2]]
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, AfterValidator(_name)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
