@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conductor.agents.judgement import how_ended, last_line
 from conductor.agents.shape import PlainAgent
 from conductor.ports import AgentReport, Ending, Launch, Prompt
 
@@ -24,10 +25,5 @@ class CommandAgent(PlainAgent):
         said = last_line(ending.tail)
         if ending.exit_code == 0:
             return AgentReport(True, "", ending.tail, said)
-        how = f"signal {ending.signal}" if ending.signal else f"exit {ending.exit_code}"
+        how = how_ended(ending)
         return AgentReport(False, how, ending.tail, f"{how}: {said}" if said else how)
-
-
-def last_line(text: str) -> str:
-    """The last line of `text` that is not blank."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,103 @@
+"""Judging the end of an agent by all that was told: its exit code alone is never believed."""
+
+from __future__ import annotations
+
+from conductor.domain.failure import Failure, status_failure, words_failure
+from conductor.domain.tally import Tally
+from conductor.ports import AgentReport, Ending, Prompt
+
+_LONGEST_REASON = 500
+
+
+def judge_told(prompt: Prompt, ending: Ending, *, tolerate_denials: bool = False) -> AgentReport:
+    """The report of an agent whose stream tells its end.
+
+    A success needs the agent's own word for it, exit code 0, an answer that is not empty, a last model call that came
+    to its end, and no refused permission, unless the task has a check of its own that decides.
+    """
+    failure, reason = _why_no_success(ending, tolerant=tolerate_denials or bool(prompt.spec.verify))
+    told = ending.told
+    text = told.text or ("" if not reason else ending.tail)
+    return AgentReport(
+        succeeded=not reason,
+        reason=reason[:_LONGEST_REASON],
+        text=text,
+        preview=reason[:200] if reason else last_line(text),
+        failure=failure,
+        limit=told.limit if failure is Failure.LIMIT else None,
+        usage=told.usage,
+        usd=told.usd,
+        model=told.model,
+        session=told.session,
+        turns=told.turns,
+        tools=told.tools,
+        denials=tuple(told.denials),
+    )
+
+
+def _why_no_success(ending: Ending, *, tolerant: bool) -> tuple[Failure, str]:
+    """(class, reason); an empty reason for a success."""
+    told = ending.told
+    how = how_ended(ending)
+    if told.end is not None and told.end.succeeded and ending.exit_code == 0:
+        if told.last_call is not None and told.last_call.status == 200 and not told.last_call.complete:
+            return Failure.CUT, "the answer broke off: the stream was cut, although the agent calls it a success"
+        if told.denials and not tolerant:
+            return Failure.DENIED, f"refused: {'; '.join(told.denials[:5])}"
+        return (Failure.NONE, "") if told.text.strip() else (Failure.EMPTY, "it ended well and said nothing")
+    said = _said(told)
+    failure = _class_of(told, said or ending.tail[-4000:])
+    if said:
+        return failure, f"{said} ({how})" if how else said
+    if told.end is None and ending.exit_code == 0:
+        return failure or Failure.CUT, "exit 0, but the agent's own result never came"
+    return failure, f"{how or 'no success'}: {last_line(ending.tail)}".rstrip(": ")
+
+
+def _said(told: Tally) -> str:
+    """What the agent or its provider says of the failure, in one line."""
+    if told.end is not None and told.end.reason:
+        return one_line(told.end.reason)
+    finals = [error for error in told.errors if error.final] or told.errors[-1:]
+    if finals:
+        return one_line(finals[-1].message)
+    if told.last_call is not None and told.failed_calls:
+        call = told.last_call
+        return one_line(call.error) or (f"HTTP {call.status} from the provider" if call.status else "")
+    return ""
+
+
+def _class_of(told: Tally, said: str) -> Failure:
+    """The best evidence first: limits, the status that the gate saw, the agent's own class, its words."""
+    if told.limit is not None:
+        return Failure.LIMIT
+    if told.last_call is not None and told.failed_calls:
+        call = told.last_call
+        if call.status is not None and call.status < 400:
+            return Failure.CUT
+        return status_failure(call.status, call.error)
+    if told.end is not None and told.end.failure:
+        return told.end.failure
+    for error in reversed(told.errors):
+        found = error.failure or (status_failure(error.status, error.message) if error.status else Failure.NONE)
+        if error.final and found:
+            return found
+    if told.denials:
+        return Failure.DENIED
+    return words_failure(said)
+
+
+def how_ended(ending: Ending) -> str:
+    """`exit 3`, `signal 9`; nothing for exit 0."""
+    if ending.signal:
+        return f"signal {ending.signal}"
+    return f"exit {ending.exit_code}" if ending.exit_code else ""
+
+
+def last_line(text: str) -> str:
+    """The last line of `text` that is not blank."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,93 @@
+"""Reading a stream of JSON lines that somebody else's program writes: whatever comes, nothing is raised."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from conductor.domain.agent_events import AgentEvent, Error
+
+LONGEST_LINE = 8 * 1_048_576
+"""Bytes; what is longer is left out and said so."""
+
+
+class JsonLineReader:
+    """Cuts bytes into lines and hands each JSON object to `on_object`, each other line to `on_other`."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._overlong = False
+
+    def on_object(self, told: dict[str, Any]) -> Iterable[AgentEvent]:
+        """The events in one object; what it raises on a strange form becomes an Error event."""
+        raise NotImplementedError
+
+    def on_other(self, line: str) -> Iterable[AgentEvent]:
+        """A line that is no JSON object."""
+        return ()
+
+    def on_end(self) -> Iterable[AgentEvent]:
+        """After the last line."""
+        return ()
+
+    def feed(self, chunk: bytes) -> Sequence[AgentEvent]:
+        *lines, rest = chunk.split(b"\n")
+        events: list[AgentEvent] = []
+        for line in lines:
+            events.extend(self._ended(line))
+        self._keep(rest)
+        return events
+
+    def close(self) -> Sequence[AgentEvent]:
+        events = list(self._ended(b""))
+        events.extend(self._guarded(self.on_end))
+        return events
+
+    def _keep(self, piece: bytes) -> None:
+        if not piece or self._overlong:
+            return
+        self._pieces.append(piece)
+        self._length += len(piece)
+        if self._length > LONGEST_LINE:
+            self._overlong = True
+            self._pieces.clear()
+
+    def _ended(self, last_piece: bytes) -> Iterable[AgentEvent]:
+        self._keep(last_piece)
+        line, overlong = b"".join(self._pieces), self._overlong
+        self._pieces, self._length, self._overlong = [], 0, False
+        if overlong:
+            return (Error(f"a line of more than {LONGEST_LINE} bytes left out"),)
+        return self._line_events(line.strip())
+
+    def _line_events(self, line: bytes) -> Iterable[AgentEvent]:
+        if not line:
+            return ()
+        if line.startswith(b"{"):
+            try:
+                told = json.loads(line)
+            except (ValueError, RecursionError):
+                told = None
+            if isinstance(told, dict):
+                return self._guarded(lambda: self.on_object(told))
+        return self._guarded(lambda: self.on_other(line.decode("utf-8", "replace")))
+
+    def _guarded(self, read: Any) -> list[AgentEvent]:
+        try:
+            return list(read())
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            return [Error(f"an event in an unknown form: {type(error).__name__}: {error}"[:300])]
+
+
+def whole(value: object) -> int:
+    """A count as somebody else's program told it: anything that is no number of at least nothing is nothing."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 0
+
+
+def words(value: object) -> str:
+    """Text as somebody else's program told it: text as it is, nothing for none, else its JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
