@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from typing import Any
+
+from conductor.domain.failure import Failure
+from conductor.domain.usage import Usage
 
 
 class Outcome(StrEnum):
@@ -14,6 +18,8 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     BUDGET = "budget"
+    LIMITED = "limited"
+    """A provider refused to serve the account for a time: the attempt does not count."""
     LOST = "lost"
     """The worker or the machine went away under it."""
 
@@ -35,8 +41,33 @@ FINAL_STATUS = {
     Outcome.TIMEOUT: Status.TIMEOUT,
     Outcome.CANCELLED: Status.CANCELLED,
     Outcome.BUDGET: Status.BUDGET,
+    Outcome.LIMITED: Status.FAILED,
     Outcome.LOST: Status.FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """What is known of the agent's side of one attempt. Empty, None or 0: not told."""
+
+    agent: str
+    """The one that ran: the task's own or a fallback."""
+    model_asked: str = ""
+    model: str = ""
+    """The one really used."""
+    usage: Usage | None = None
+    usd: float | None = None
+    cost: str = "unknown"
+    """Where `usd` is from: reported, computed or unknown."""
+    session: str = ""
+    turns: int | None = None
+    tools: int = 0
+    denials: tuple[str, ...] = ()
+    calls: int = 0
+    """Model calls that the gate saw."""
+    limited_until: float | None = None
+    """Seconds since 1970."""
+    verify_output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +86,22 @@ class TaskResult:
     peak_memory_bytes: int = 0
     """Of the largest single process."""
     output_bytes: int = 0
+    failure: Failure = Failure.NONE
+    facts: AgentFacts | None = None
+    """None where no agent with more to tell than its output ran."""
+
+
+def agent_record(result: TaskResult) -> dict[str, Any]:
+    """What result.json has of the agent's side, JSON-able; what was not told is left out."""
+    record: dict[str, Any] = {"failure": result.failure.value} if result.failure else {}
+    if result.facts is not None:
+        facts = asdict(result.facts)
+        facts["model_used"] = facts.pop("model")
+        facts["model"] = facts.pop("model_asked")
+        record.update({name: value for name, value in facts.items() if value or name in ("model", "agent")})
+    return record
 
 
 def cancelled(result: TaskResult) -> TaskResult:
     """`result` as it counts when the task had been cancelled before it was recorded."""
-    return TaskResult(
-        Outcome.CANCELLED,
-        "cancelled",
-        "cancelled",
-        result.started,
-        result.ended,
-        result.exit_code,
-        result.signal,
-        result.cpu_seconds,
-        result.peak_memory_bytes,
-        result.output_bytes,
-    )
+    return replace(result, outcome=Outcome.CANCELLED, reason="cancelled", preview="cancelled", failure=Failure.NONE)

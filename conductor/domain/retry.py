@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from conductor.domain.failure import Failure, Remedy, remedy_for
 from conductor.domain.outcome import FINAL_STATUS, Outcome, Status
 from conductor.domain.task import Tries
 
@@ -19,6 +20,10 @@ class RetryPolicy:
     """Attempts that worker or machine may lose, in all."""
     first_wait: float = 1.0
     longest_wait: float = 60.0
+    transient: int = 3
+    """Further attempts after a failure that is transient by its class, where `retries` are fewer."""
+    verify: int = 2
+    """The same where the task's own check did not pass."""
 
 
 class NextState(StrEnum):
@@ -44,11 +49,14 @@ def after_attempt(
 ) -> Verdict:
     """What follows on an attempt that ended with `outcome`. `chance` in [0, 1) makes the jitter.
 
-    A failure is retried `retries` times. A lost attempt is retried in any case, `max_lost` attempts in all, the first
-    at once.
+    A failure is retried `retries` times: `retries_for` tells how many its class allows. A limited attempt does not
+    count, the provider's limit holds it up. A lost attempt is retried in any case, `max_lost` attempts in all, the
+    first at once.
     """
     if outcome is Outcome.SUCCESS:
         return Verdict(NextState.ENDED, Status.SUCCESS, tries)
+    if outcome is Outcome.LIMITED:
+        return Verdict(NextState.WAITING, Status.RETRY, tries.refund(), now_ms + round(policy.first_wait * 1000))
     if outcome is Outcome.LOST:
         tries = tries.lose()
         if tries.lost < policy.max_lost:
@@ -57,6 +65,20 @@ def after_attempt(
     elif outcome not in (Outcome.BUDGET, Outcome.CANCELLED) and tries.failures <= retries:
         return Verdict(NextState.WAITING, Status.RETRY, tries, now_ms + backoff_ms(tries.failures, policy, chance))
     return Verdict(NextState.DEAD, FINAL_STATUS[outcome], tries)
+
+
+def retries_for(failure: Failure, retries: int, fallbacks: int, policy: RetryPolicy) -> int:
+    """How many further attempts a task with so many `retries` and fallbacks has after a failure of that class."""
+    match remedy_for(failure):
+        case Remedy.STOP:
+            return 0
+        case Remedy.SWITCH if failure.group == "permanent":
+            return fallbacks
+        case Remedy.SWITCH:
+            retries = max(retries, fallbacks)
+    if failure.group == "transient":
+        return max(retries, policy.transient)
+    return max(retries, {Failure.VERIFY: policy.verify, Failure.EMPTY: 1}.get(failure, 0))
 
 
 def backoff_ms(nth: int, policy: RetryPolicy, chance: float) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from conductor.domain.errors import BadTask, Fenced
 from conductor.domain.lines import format_task
 from conductor.domain.masking import masked_spec
 from conductor.domain.outcome import TaskResult, cancelled
-from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt
-from conductor.domain.task import Claim, Tries
+from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt, retries_for
+from conductor.domain.task import Claim, TaskSpec
 from conductor.kit.durable import sync_directory, write_plain
 from conductor.queue.files import BLOCKED, QueueFiles
 from conductor.queue.names import Entry, dead_name, owned_name, parse_ordered
@@ -38,13 +39,14 @@ class Attempts:
             if claim is not None:
                 return claim
 
-    def _take_first(self, pool: str, worker_id: str) -> tuple[str, Tries, str] | None:
-        """Renames the first name of the pool into claimed/: (task id, tries, path there)."""
+    def _take_first(self, pool: str, worker_id: str) -> tuple[Entry, str] | None:
+        """Renames the first name of the pool and its open lanes into claimed/: (its entry there, its path)."""
+        lanes = self._files.open_lanes(pool)
         with self._files.lock:
             while True:
                 if os.path.exists(self._layout.paused):
                     return None
-                first = self._files.ready.first(pool)
+                first = self._files.ready.first(pool, lanes)
                 if first is None:
                     return None
                 entry = parse_ordered(first.name)
@@ -56,18 +58,22 @@ class Attempts:
             os.rename(f"{first.path}/{first.name}", path)
             self._files.ready.taken(first)
         sync_directory(self._layout.claimed)  # before the agent starts: a task that kills the machine must count
-        return entry.task_id, tries, path
+        return replace(entry, tries=tries, owner=worker_id), path
 
-    def _open_claim(self, task_id: str, tries: Tries, path: str, worker_id: str) -> Claim | None:
-        """Reads the task and lays out its attempt; None when it could not be read and went to corrupt/."""
+    def _open_claim(self, entry: Entry, path: str, worker_id: str) -> Claim | None:
+        """Reads the task and lays out its attempt; None when it could not be read and went to corrupt/, or may not
+        start now and went to its lane."""
         try:
             spec = self._files.read_task(path)
-            if spec.id != task_id:
-                raise BadTask(f"the file is named for {task_id!r} and holds {spec.id!r}")
+            if spec.id != entry.task_id:
+                raise BadTask(f"the file is named for {entry.task_id!r} and holds {spec.id!r}")
         except BadTask as error:
             self._files.refuse(path, str(error))
             return None
-        claim = Claim(spec, tries, worker_id, self._home.attempt(task_id, tries.started))
+        admitted = self._admit(spec, entry, path)
+        if admitted is None:
+            return None
+        claim = Claim(admitted, entry.tries, worker_id, self._home.attempt(spec.id, entry.tries.started))
         try:
             self._lay_out(claim)
         except OSError as error:
@@ -76,6 +82,18 @@ class Attempts:
                     self.give_back(claim)
             raise
         return claim
+
+    def _admit(self, spec: TaskSpec, entry: Entry, path: str) -> TaskSpec | None:
+        """The task as it may start; None when it has to wait: then it lies in its lane, its place and counts kept."""
+        keeper = self._files.doorkeeper
+        lane = keeper.lane(spec) if keeper is not None else ""
+        if keeper is None or not lane:
+            return spec
+        admitted = keeper.admit(spec, entry.owner)
+        if admitted is None:
+            with self._files.lock:
+                self._files.hold(spec, entry, path, lane)
+        return admitted
 
     def _lay_out(self, claim: Claim) -> None:
         for folder in (self._home.task(claim.spec.id), claim.directory):
@@ -126,7 +144,9 @@ class Attempts:
 
     def _judge(self, claim: Claim, result: TaskResult) -> tuple[Verdict, dict[str, Any]]:
         policy = self.policy
-        retries = policy.retries if claim.spec.retries is None else claim.spec.retries
+        spec = claim.spec
+        asked = policy.retries if spec.retries is None else spec.retries
+        retries = retries_for(result.failure, asked, len(spec.fallback), policy)
         now_ms = self._files.now_ms()
         verdict = after_attempt(result.outcome, claim.tries, retries, policy, now_ms, self._files.chance())
         return verdict, make_record(claim, result, verdict, self._results.size())

@@ -133,7 +133,7 @@ class DirectoryQueue:
         return listing.counts(self._files)
 
     def has_ready(self, pool: str) -> bool:
-        return self._files.ready.first(pool) is not None
+        return self._files.ready.first(pool, self._files.open_lanes(pool)) is not None
 
     # -- holding
 

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conductor.domain.errors import BadTask
@@ -14,9 +14,10 @@ from conductor.domain.lines import parse_task, unseal
 from conductor.domain.retry import RetryPolicy
 from conductor.domain.task import TaskSpec, Tries
 from conductor.kit.durable import read_bytes, sync_directory, write_synced
+from conductor.ports import Doorkeeper
 from conductor.queue.layout import Layout
 from conductor.queue.names import Entry, owned_name, parse_owned
-from conductor.queue.shelves import ReadyShelf, WaitingShelf
+from conductor.queue.shelves import ReadyShelf, WaitingShelf, lane_shelf
 
 _NOT_A_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
 BLOCKED = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
@@ -31,6 +32,8 @@ class Surroundings:
     clock: Callable[[], float]
     chance: Callable[[], float]
     policy: RetryPolicy = RetryPolicy()
+    doorkeeper: Doorkeeper | None = None
+    """Says which tasks may start now; None: all."""
 
 
 class QueueFiles:
@@ -42,8 +45,14 @@ class QueueFiles:
         self.lock = surroundings.lock
         self.clock = surroundings.clock
         self.chance = surroundings.chance
+        self.doorkeeper = surroundings.doorkeeper
         self.ready = ReadyShelf(layout.ready)
         self.waiting = WaitingShelf(layout.waiting)
+
+    def open_lanes(self, pool: str) -> list[str]:
+        """The lanes of `pool` from which a task may start now."""
+        keeper = self.doorkeeper
+        return [lane for lane in self.ready.lanes(pool) if keeper is None or keeper.is_open(lane)]
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
@@ -92,6 +101,13 @@ class QueueFiles:
             except FileNotFoundError:
                 if not os.path.exists(source):
                     raise
+
+    def hold(self, spec: TaskSpec, entry: Entry, claimed: str, lane: str) -> None:
+        """Renames a claim that did not start into its lane; the caller holds the lock. Nothing needs a sync: after a
+        power cut it is claimed still, or back in its lane."""
+        tries = replace(entry.tries, started=entry.tries.started - 1)
+        target = self.ready.place_at(entry.order, lane_shelf(spec.pool, lane), spec.priority, spec.id, tries)
+        os.rename(claimed, target)
 
     def sync(self, target: str) -> None:
         """Makes a name in ready/ or waiting/ durable."""

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from conductor.domain.lines import ResultLine, format_result, format_timestamp
-from conductor.domain.outcome import Status, TaskResult
+from conductor.domain.outcome import Status, TaskResult, agent_record
 from conductor.domain.retry import NextState, Verdict
 from conductor.domain.task import Claim
 from conductor.kit.durable import read_bytes, sync_directory, write_synced
@@ -44,6 +44,7 @@ def make_record(claim: Claim, result: TaskResult, verdict: Verdict, results_size
         "model": spec.model,
         "thinking": spec.thinking,
         "pool": spec.pool,
+        **agent_record(result),
         "next": {"state": verdict.state.value, "due_ms": verdict.due_ms, "tries": counters(verdict.tries)},
         "line": line,
         "results_size": results_size,

@@ -1,6 +1,7 @@
 """ready/ and waiting/: trees in which the first entry is found by listing a few small folders, never by sorting all.
 
     ready/<pool>/<1000 - priority>/<sequence / 65536>/<sequence / 256>/<sequence>~...
+    ready/<pool>@<lane>/...      the same, for those whose agents may not start now (a limit, too little memory)
     waiting/<due seconds / 4096>/<due seconds / 16 % 256>-<overflow>/<due ms>~...
 
 Callers hold the queue lock. No folder of ready/ holds more than 256 entries until a pool has 16 million waiting.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -22,6 +23,15 @@ _FIRST_SEQUENCE = 1 << 32  # room below it, for what is put back at the head
 _FANOUT = 256
 _TOP = re.compile(r"[0-9a-f]{7}")
 _WINDOW = re.compile(r"([0-9a-f]{2})-([0-9a-f]{4,})")
+
+
+_LANE_MARK = "@"
+"""Stands in no name of a pool."""
+
+
+def lane_shelf(pool: str, lane: str) -> str:
+    """The name in ready/ of a lane: there wait, in their order, tasks of `pool` that may not start yet."""
+    return f"{pool}{_LANE_MARK}{lane}"
 
 
 class Shelved(NamedTuple):
@@ -37,13 +47,23 @@ class ReadyShelf:
     def __init__(self, root: str) -> None:
         self._root = root
 
-    def first(self, pool: str) -> Shelved | None:
-        """The entry to claim next."""
-        return _first(f"{self._root}/{pool}", 3)
+    def first(self, pool: str, lanes: Iterable[str] = ()) -> Shelved | None:
+        """The entry to claim next, of the pool's own and those in `lanes`."""
+        shelves = (pool, *(lane_shelf(pool, lane) for lane in lanes))
+        found = [entry for name in shelves if (entry := _first(f"{self._root}/{name}", 3))]
+        return min(found, key=self._rank) if found else None
+
+    def _rank(self, entry: Shelved) -> tuple[str, str]:
+        """Priority, then sequence: the same in the pool and in each of its lanes."""
+        return entry.path[len(self._root) :].split("/")[2], entry.name
 
     def taken(self, entry: Shelved) -> None:
-        """Removes the folders that taking `entry` has emptied."""
+        """Removes the folders that taking `entry` has emptied; a pool's own stays, a lane's goes."""
         self._prune(entry.path)
+        name = entry.path[len(self._root) + 1 :].partition("/")[0]
+        if _LANE_MARK in name:
+            with suppress(OSError):
+                os.rmdir(f"{self._root}/{name}")
 
     def _prune(self, folder: str) -> bool:
         """Removes `folder` and those above it while they are empty; tells whether any went."""
@@ -59,8 +79,10 @@ class ReadyShelf:
         return self.place_at(self.edge(pool, priority, at_head=at_head), pool, priority, task_id, tries)
 
     def edge(self, pool: str, priority: int, *, at_head: bool = False) -> int:
-        """The sequence for a new last (or first) entry."""
-        return self._edge(self._shelf(pool, priority), at_head)
+        """The sequence for a new last (or first) entry, of those in lanes too."""
+        shelves = (pool, *(lane_shelf(pool, lane) for lane in self.lanes(pool)))
+        edges = [edge for name in shelves if (edge := self._edge(self._shelf(name, priority), at_head)) is not None]
+        return (min if at_head else max)(edges, default=_FIRST_SEQUENCE)
 
     def place_at(self, sequence: int, pool: str, priority: int, task_id: str, tries: Tries) -> str:
         """The path for an entry at `sequence`, its folders made."""
@@ -71,8 +93,8 @@ class ReadyShelf:
     def _shelf(self, pool: str, priority: int) -> str:
         return f"{self._root}/{pool}/{1000 - priority:04d}"
 
-    def _edge(self, shelf: str, at_head: bool) -> int:
-        """The sequence before the first entry or after the last."""
+    def _edge(self, shelf: str, at_head: bool) -> int | None:
+        """The sequence before the first entry or after the last; None where there is no entry."""
         pick, path = (min, shelf) if at_head else (max, shelf)
         for _ in range(3):
             names = _names(path)
@@ -84,7 +106,7 @@ class ReadyShelf:
             return entry.order - 1 if at_head else entry.order + 1
         if path != shelf and self._prune(path):
             return self._edge(shelf, at_head)
-        return _FIRST_SEQUENCE
+        return None
 
     def sync(self, path: str) -> None:
         """Makes the name at `path` durable, with every folder above it up to ready/."""
@@ -92,6 +114,11 @@ class ReadyShelf:
 
     def pools(self) -> list[str]:
         return sorted(_names(self._root))
+
+    def lanes(self, pool: str) -> list[str]:
+        """The lanes of `pool` in which tasks wait until they may start, without the pool's name."""
+        begin = pool + _LANE_MARK
+        return sorted(name.removeprefix(begin) for name in _names(self._root) if name.startswith(begin))
 
     def walk(self, pool: str | None = None) -> Iterator[tuple[str, Entry]]:
         """(path, entry) of all, in claim order by pool. A snapshot without the lock: entries may be gone by then."""

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from conductor.domain.errors import DuplicateTask, Fenced, NoSuchTask, UsageError
 from conductor.domain.lines import PREVIEW_CHARACTERS, ResultLine, format_result, format_timestamp
-from conductor.domain.outcome import Outcome, Status, TaskResult, cancelled
-from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt
+from conductor.domain.outcome import Outcome, Status, TaskResult, agent_record, cancelled
+from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt, retries_for
 from conductor.domain.task import Claim, TaskSpec, Tries, check_spec
 from conductor.domain.view import Counts, Ended, Queued, Recovered, Running, TaskView, Tended, Waiting
 
@@ -158,7 +158,8 @@ class MemoryQueue:
     def _append(self, claim: Claim, result: TaskResult) -> None:
         """Judges the attempt and makes that known: from here on it is recorded."""
         spec, policy = claim.spec, self._policy
-        retries = policy.retries if spec.retries is None else spec.retries
+        asked = policy.retries if spec.retries is None else spec.retries
+        retries = retries_for(result.failure, asked, len(spec.fallback), policy)
         verdict = after_attempt(result.outcome, claim.tries, retries, policy, self._now_ms(), self._chance())
         preview, ended = result.preview[:PREVIEW_CHARACTERS], format_timestamp(result.ended)
         line = ResultLine(spec.id, claim.worker_id, verdict.status, ended, preview)
@@ -326,5 +327,6 @@ def _record(claim: Claim, result: TaskResult, line: ResultLine) -> dict[str, Any
         "model": spec.model,
         "thinking": spec.thinking,
         "pool": spec.pool,
+        **agent_record(result),
         "line": format_result(line),
     }

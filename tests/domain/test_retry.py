@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conductor.domain.failure import Failure
 from conductor.domain.outcome import Outcome, Status
-from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt, backoff_ms
+from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt, backoff_ms, retries_for
 from conductor.domain.task import Tries
 
 NOW_MS = 1_800_000_000_000
@@ -129,3 +130,30 @@ def test_chance_spreads_the_waits() -> None:
     assert len(waits) > 50
     assert min(waits) == 1000
     assert max(waits) > 1200
+
+
+@pytest.mark.parametrize(
+    ("failure", "retries", "fallbacks", "wanted"),
+    [
+        (Failure.NONE, 0, 0, 0),
+        (Failure.NONE, 2, 3, 2),
+        (Failure.NETWORK, 0, 0, 3),
+        (Failure.OVERLOAD, 0, 0, 3),
+        (Failure.OVERLOAD, 7, 0, 7),
+        (Failure.CUT, 1, 0, 3),
+        (Failure.CONTEXT, 0, 0, 0),
+        (Failure.CONTEXT, 0, 2, 2),
+        (Failure.TIMEOUT, 1, 2, 1),
+        (Failure.BAD_KEY, 5, 0, 0),
+        (Failure.BAD_KEY, 5, 1, 1),
+        (Failure.BAD_REQUEST, 5, 1, 0),
+        (Failure.DENIED, 5, 1, 0),
+        (Failure.BUDGET, 5, 1, 0),
+        (Failure.EMPTY, 0, 0, 1),
+        (Failure.VERIFY, 0, 0, 2),
+    ],
+)
+def test_how_often_is_decided_by_the_class_of_the_failure(
+    failure: Failure, retries: int, fallbacks: int, wanted: int
+) -> None:
+    assert retries_for(failure, retries, fallbacks, RetryPolicy()) == wanted
