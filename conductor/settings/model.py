@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError
 from conductor.domain.agent_setup import AgentSetup, Autonomy
 from conductor.domain.errors import SettingsInvalid
 from conductor.domain.home import Home
+from conductor.domain.models import merged_aliases
 from conductor.domain.task import DEFAULT_POOL
 from conductor.settings.agents import AgentSettings, BaseUrl, ProviderSettings, setups_of
 from conductor.settings.source import raw_settings
-from conductor.settings.values import Bytes, Name, Seconds, Strict
+from conductor.settings.values import Bytes, KindName, ModelName, Name, Seconds, Strict
 
 
 class PoolSettings(Strict):
@@ -43,6 +44,9 @@ class Settings(Strict):
     pools: dict[Name, PoolSettings] = Field({}, description="further pools by name")
     agents: dict[Name, AgentSettings] = Field({}, description="agents by name, as they are used here")
     providers: dict[Name, ProviderSettings] = Field({}, description="who serves models, by name")
+    models: dict[Name, ModelName | dict[KindName, ModelName]] = Field(
+        {}, description="names for models, the same for every kind of agent or one for each: `cheap: {claude: haiku}`"
+    )
     autonomy: Autonomy = Field(Autonomy.WORKSPACE, description="how far agents may go: read-only, workspace, full")
     simulate: BaseUrl = Field("", description="the address of a `conductor sim`, in place of every provider")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
@@ -66,6 +70,10 @@ class Settings(Strict):
 
     def all_pools(self) -> dict[str, PoolSettings]:
         return {DEFAULT_POOL: PoolSettings(workers=self.workers), **self.pools}
+
+    def aliases(self) -> dict[str, dict[str, str]]:
+        """What `conductor.domain.models.resolve_model` looks names up in."""
+        return merged_aliases(self.models)
 
     def agent_setups(self) -> dict[str, AgentSetup]:
         """Every agent that tasks can name. Raises SettingsInvalid."""

@@ -45,5 +45,10 @@ Name = Annotated[str, AfterValidator(_name)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096)]
 
 
+ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s-]\S*$")]
+KindName = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63})$")]
+"""A kind of agent, or `*` for all that are not named."""
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

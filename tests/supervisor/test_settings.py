@@ -310,3 +310,18 @@ def test_what_submit_reads_is_unchecked_and_cheap(home: Home) -> None:
         "workers": "many",
         "poll_interval": "often",
     }
+
+
+# -- names of models
+
+
+def test_a_name_for_models_is_one_for_every_kind_or_one_for_each(home: Home) -> None:
+    write(home, "models:\n  cheap: {codex: mini, '*': qwen3}\n  local: qwen3\n")
+    aliases = load_settings(home, {}).aliases()
+    assert (aliases["cheap"]["codex"], aliases["cheap"]["claude"], aliases["local"]["*"]) == ("mini", "haiku", "qwen3")
+
+
+@pytest.mark.parametrize("models", ["{cheap: --flag}", "{cheap: ''}", "{cheap: {claude: '-x'}}", "{-x: y}", "[a]"])
+def test_a_model_can_t_be_an_option(home: Home, models: str) -> None:
+    write(home, f"models: {models}\n")
+    assert all(fault.startswith("models") for fault in faults(home))
