@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from conductor.domain.agent_events import AgentEvent, Call, Limit
-from conductor.domain.agent_setup import Autonomy, ProviderSetup
+from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.failure import Failure
 from conductor.domain.outcome import TaskResult
 from conductor.domain.retry import Verdict
@@ -181,6 +181,9 @@ class Abilities:
     """What one run takes at its peak, as measured; 0: as good as nothing."""
     preload: tuple[str, ...] = ()
     """Modules worth loading once in its pool's nursery."""
+    prompted: bool = False
+    """It asks a model: it gets a prompt from the templates, a private state folder, a meter and, where it has a
+    provider, a gate. `command` and its like get the description as it is."""
 
 
 class EventReader(Protocol):
@@ -195,6 +198,9 @@ class EventReader(Protocol):
 class Agent(Protocol):
     """Does the work inside a worker. Registered under the entry point group `conductor.agents`; made with its
     AgentSetup, once per nursery. `conductor.agents.shape.PlainAgent` has defaults for all but `launch` and `judge`."""
+
+    @property
+    def setup(self) -> AgentSetup: ...
 
     @property
     def abilities(self) -> Abilities: ...

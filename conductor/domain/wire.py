@@ -3,11 +3,17 @@
 supervisor to nursery:  fork <slot>
 nursery to supervisor:  up | born <slot> <pid> | died <pid> <wait status>
 worker to supervisor:   ready <worker-id> | busy <worker-id> <task-id> <attempt> <seconds it may take, 0: no limit>
+                        note <task-id> <attempt> <action> <JSON>
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
+
+_ONE_PIECE = 4096
+"""Bytes that a pipe takes in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +67,29 @@ class Busy:
         return f"busy {self.worker_id} {self.task_id} {self.attempt} {self.limit_seconds:.0f}\n".encode()
 
 
-Message = Fork | NurseryUp | Born | Died | Ready | Busy
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened to an attempt and is worth an event: its action, and facts as JSON values."""
+
+    task_id: str
+    attempt: int
+    action: str
+    facts: dict[str, Any]
+
+    def line(self) -> bytes:
+        """At most so long that it is written in one piece; facts that do not fit are left out."""
+        begin = f"note {self.task_id} {self.attempt} {self.action} ".encode()
+        facts = json.dumps(self.facts).encode()
+        return begin + (facts if len(begin) + len(facts) < _ONE_PIECE else b"{}") + b"\n"
+
+
+Message = Fork | NurseryUp | Born | Died | Ready | Busy | Note
 
 
 def parse_message(line: bytes) -> Message | None:
     """The message in `line`, or None where it is none: a garbled hint is dropped, the scan finds what is true."""
     try:
-        match line.decode().split():
+        match line.decode().split(maxsplit=4):
             case ["fork", slot]:
                 return Fork(int(slot))
             case ["up"]:
@@ -80,7 +102,9 @@ def parse_message(line: bytes) -> Message | None:
                 return Ready(worker)
             case ["busy", worker, task, attempt, limit]:
                 return Busy(worker, task, int(attempt), float(limit))
-    except ValueError:
+            case ["note", task, attempt, action, facts] if isinstance(told := json.loads(facts), dict):
+                return Note(task, int(attempt), action, told)
+    except (ValueError, RecursionError):
         pass
     return None
 

@@ -1,15 +1,33 @@
-"""What kind of disk a path is on."""
+"""What kind of disk a path is on; trees that go."""
 
 from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 NETWORK_TYPES = frozenset(
     "nfs nfs4 cifs smb3 smbfs afs 9p ceph glusterfs lustre "
     "fuse.sshfs fuse.glusterfs fuse.s3fs fuse.rclone fuse.gcsfuse".split()
 )
+
+
+def remove_tree(folder: str) -> None:
+    """Removes `folder` and all in it as far as it can; links are not followed."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            inside = f"{path}/{name}"
+            if not os.path.islink(inside) and not os.access(inside, os.R_OK | os.W_OK | os.X_OK):
+                with suppress(OSError):
+                    os.chmod(inside, 0o700)
+    for path, folders, files in os.walk(folder, topdown=False):
+        for name in (*files, *folders):
+            with suppress(OSError):
+                inside = f"{path}/{name}"
+                (os.rmdir if name in folders and not os.path.islink(inside) else os.unlink)(inside)
+    with suppress(OSError):
+        os.rmdir(folder)
 
 
 def filesystem_type(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 from conductor.domain.errors import LockTimeout
 from conductor.domain.exits import WorkerExit
 from conductor.domain.view import Recovered, Running
-from conductor.domain.wire import Born, Busy, Died, LineBuffer, Message, NurseryUp, Ready, parse_message
+from conductor.domain.wire import Born, Busy, Died, Message, Note, NurseryUp, Ready
 from conductor.domain.worker_id import parse_worker_id, slot_of
 from conductor.kit.process import owner_lives, stat_fields
 from conductor.ports import EventSink, Log, TaskQueue
@@ -19,6 +18,7 @@ from conductor.supervisor import policy
 from conductor.supervisor.nurseries import NurseryCommand, NurseryLink
 from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import SupervisorPlan
+from conductor.supervisor.reports import Reports
 from conductor.supervisor.slots import SlotTable
 
 _NURSERY_START_SECONDS = 30.0
@@ -42,8 +42,7 @@ class Fleet:
         self._leftovers = leftovers
         self._log = log
         self._events = events
-        self._report_read, self._report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._reports = LineBuffer()
+        self._reports = Reports()
         self._early: list[Ready | Busy] = []
         self._nurseries: dict[str, NurseryLink] = {}
         self._leaving: dict[int, NurseryLink] = {}
@@ -68,25 +67,19 @@ class Fleet:
 
     @property
     def report_fileno(self) -> int:
-        return self._report_read
+        return self._reports.read_fd
 
     # -- what happened
 
     def hear_reports(self, now: float) -> list[str]:
         """Takes what workers said; returns the pools in which one has claimed."""
-        fresh = list(self._read_reports())
+        fresh = list(self._reports.fresh())
         early, self._early = self._early, []
-        for message in (*early, *fresh):
+        for message in (*early, *(one for one in fresh if isinstance(one, Ready | Busy))):
             self._hear_worker(message, now)
+        for note in (one for one in fresh if isinstance(one, Note)):
+            self._events.emit(note.action, **{**note.facts, "task": note.task_id, "attempt": note.attempt})
         return [self._tell_started(message) for message in fresh if isinstance(message, Busy)]
-
-    def _read_reports(self) -> Iterator[Ready | Busy]:
-        with suppress(BlockingIOError):
-            while received := os.read(self._report_read, 65536):
-                for line in self._reports.feed(received):
-                    message = parse_message(line)
-                    if isinstance(message, Ready | Busy):
-                        yield message
 
     def _hear_worker(self, message: Ready | Busy, now: float) -> None:
         identity = parse_worker_id(message.worker_id)
@@ -201,7 +194,7 @@ class Fleet:
             return
         config = self._plan.pools[pool].nursery_config
         try:
-            self._nurseries[pool] = NurseryLink(pool, self._command, config, self._report_write)
+            self._nurseries[pool] = NurseryLink(pool, self._command, config, self._reports.write_fd)
         except OSError as error:  # no process or descriptor to be had: the machine is full, not we broken
             self._nursery_rests_until[pool] = now + self._plan.restart.longest_delay
             self._log.error("nursery_not_started", pool=pool, error=str(error))

@@ -1,83 +1,271 @@
-"""One attempt inside its worker: prepare, run the agent, judge, write what people read."""
+"""One attempt inside its worker: prepare, run the agent, judge, check, write what people read."""
 
 from __future__ import annotations
 
 import os
-import stat
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from conductor.domain.agent_events import Limit
+from conductor.domain.budget import Budget, parse_budget
 from conductor.domain.errors import BadTask
+from conductor.domain.failure import Failure, status_failure
 from conductor.domain.lines import format_task
 from conductor.domain.masking import Masker, masked_spec, secret_values
-from conductor.domain.outcome import Outcome, TaskResult
+from conductor.domain.outcome import AgentFacts, Outcome, TaskResult
+from conductor.domain.tally import Tally
 from conductor.domain.task import Claim
-from conductor.kit.durable import read_bytes, write_plain
-from conductor.kit.signals import SignalPipe
-from conductor.ports import Agent, AgentRegistry, AgentReport, Ending, Prompt
+from conductor.kit.durable import write_plain
+from conductor.kit.filesystem import remove_tree
+from conductor.ports import AgentReport, Ending
 from conductor.worker.agent_log import AgentLog
+from conductor.worker.answer import write_answer
+from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
-from conductor.worker.environment import agent_environment
-from conductor.worker.execute import AgentCommand, AgentProcess, Cut, Limits, ProcessEnd
+from conductor.worker.cut import Cut
+from conductor.worker.event_file import EventFile
+from conductor.worker.execute import AgentCommand, AgentProcess, Limits, ProcessEnd
+from conductor.worker.preparing import Prepared, prepare
+from conductor.worker.spending import Account, Meter, cost_of
+from conductor.worker.watch import Patience, Watch
 
-SUMMARY_CHARACTERS = 2000
-_LARGEST_RESULT = 1_048_576
-
-
-@dataclass(frozen=True)
-class Workbench:
-    """What an attempt works with."""
-
-    config: WorkerConfig
-    agents: AgentRegistry
-    signals: SignalPipe
-    environment: Mapping[str, str]
-    """The daemon's."""
-    clock: Callable[[], float] = time.time
+_VERIFY_KEPT = 4000
 
 
 def run_attempt(claim: Claim, bench: Workbench, is_cancelled: Callable[[], bool]) -> TaskResult | None:
     """The attempt's result; None when the worker was told to stop and the task is to be given back."""
     started, began = bench.clock(), time.monotonic()
-    masker = Masker(secret_values(bench.environment) | secret_values(dict(claim.spec.env)))
+    secrets = secret_values(bench.environment) | secret_values(dict(claim.spec.env))
+    masker = Masker(secrets)
     _mask_task_file(claim, masker)
-    log = AgentLog(f"{claim.directory}/agent.log", bench.config.log_bytes, masker)
     try:
-        prompt, agent, command = _prepare(claim, bench)
-        process = AgentProcess(command, log, limits_for(claim, bench.config), bench.signals, is_cancelled)
+        prepared = prepare(claim, bench)
     except Exception as error:  # an agent may be anybody's code: what it raises fails the task, and says so
-        log.close()
-        return _refused(claim, _told(error, claim, masker), started)
-    end = process.run()
-    log.close()
-    if end.cut is Cut.STOPPED:
-        return None
+        return _refused(claim, error, masker, started)
+    run = _Run(claim, bench, prepared, Masker(secrets | prepared.secrets), is_cancelled)
     try:
-        report = agent.judge(prompt, Ending(end.exit_code, end.signal, log.tail()))
-    except Exception as error:  # the same: and the work is done, so it is no attempt to be lost
-        reason = f"agent {claim.spec.agent} can't judge: {_told(error, claim, masker)}"
-        report = AgentReport(False, reason, "", reason)
-    outcome, reason, preview = _judge(end, report, limits_for(claim, bench.config))
-    try:
-        text = _write_answer(claim.directory, masker.mask(report.text), masker)
-    except OSError as error:  # no answer, no success
-        outcome = Outcome.FAILED if outcome is Outcome.SUCCESS else outcome
-        text = reason = f"its answer could not be written: {error}"
-    return TaskResult(
-        outcome=outcome,
-        reason=masker.mask(reason),
-        preview=masker.mask(preview or text[:200]),
-        started=started,
-        ended=started + time.monotonic() - began,
-        exit_code=end.exit_code,
-        signal=end.signal,
-        cpu_seconds=end.cpu_seconds,
-        peak_memory_bytes=end.peak_memory_bytes,
-        output_bytes=log.received_bytes,
-    )
+        judged = run.to_its_end()
+    except Exception as error:
+        return _refused(claim, error, masker, started)
+    finally:
+        run.leave()
+    return judged and replace(judged, started=started, ended=started + time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What an attempt came to, in words not yet masked."""
+
+    outcome: Outcome
+    reason: str
+    preview: str
+    failure: Failure = Failure.NONE
+
+
+class _Run:
+    """One agent under way, from its start to its result."""
+
+    def __init__(
+        self, claim: Claim, bench: Workbench, prepared: Prepared, masker: Masker, is_cancelled: Callable[[], bool]
+    ) -> None:
+        self._claim = claim
+        self._bench = bench
+        self._prepared = prepared
+        self._masker = masker
+        self._is_cancelled = is_cancelled
+        self._limits = limits_for(claim, bench.config, streams=prepared.agent.abilities.stream)
+        self._watch = self._make_watch()
+        self._until: float | None = None
+        self._verify_output = ""
+
+    @property
+    def _tally(self) -> Tally:
+        return self._watch.tally
+
+    def to_its_end(self) -> TaskResult | None:
+        """Its times are left for the caller; None: the worker was told to stop."""
+        prepared = self._prepared
+        log = AgentLog(f"{self._claim.directory}/agent.log", self._bench.config.log_bytes, self._masker)
+        try:
+            process = AgentProcess(
+                prepared.command, log, self._limits, self._bench.signals, self._is_cancelled, self._watch
+            )
+            end = process.run()
+        finally:
+            log.close()
+        self._watch.close()
+        if end.cut is Cut.STOPPED:
+            return None
+        report = self._report(end, log.tail())
+        judged = self._judge(end, report)
+        if judged.outcome is Outcome.SUCCESS and self._claim.spec.verify:
+            checked = self._verify()
+            if checked is None:
+                return None
+            judged = checked if checked.outcome is not Outcome.SUCCESS else judged
+        return self._result(end, report, judged, log.received_bytes)
+
+    def leave(self) -> None:
+        """Whatever happened: the login taken home, gate and private state gone."""
+        self._watch.close()
+        state = self._prepared.prompt.state_directory
+        if state:
+            try:
+                self._prepared.agent.settle(self._prepared.prompt)
+            except Exception as error:  # an agent's own code: it must not cost the task its result
+                self._bench.notice("settle_failed", {"error": self._masker.mask(repr(error))})
+            remove_tree(state)
+
+    # -- its parts
+
+    def _make_watch(self) -> Watch:
+        prepared, config = self._prepared, self._bench.config
+        events = EventFile(f"{self._claim.directory}/agent.jsonl", config.log_bytes, self._masker)
+        patience = Patience(config.wait_in_run_seconds)
+        notice = self._bench.notice
+        return Watch(prepared.agent.reader(), prepared.gate, events, self._make_meter(), patience, notice)
+
+    def _make_meter(self) -> Meter | None:
+        """Only where there is anything to be counted."""
+        if not self._prepared.agent.abilities.prompted:
+            return None
+        spec, config, setup = self._claim.spec, self._bench.config, self._prepared.agent.setup
+        budget = parse_budget(spec.budget) if spec.budget else Budget(config.task_usd, config.task_tokens)
+        account = Account(spec.project, setup.name, self._prepared.prompt.model)
+        return Meter(account, budget, self._bench.ledger, self._bench.price_of_model)
+
+    def _report(self, end: ProcessEnd, tail: str) -> AgentReport:
+        agent = self._prepared.agent
+        try:
+            return agent.judge(self._prepared.prompt, Ending(end.exit_code, end.signal, tail, self._tally))
+        except Exception as error:  # anybody's code, and the work is done, so it is no attempt to be lost
+            reason = f"agent {agent.setup.name} can't judge: {_told(error, self._claim, self._masker)}"
+            return AgentReport(False, reason, "", reason)
+
+    def _judge(self, end: ProcessEnd, report: AgentReport) -> _Judged:
+        """A cut is told by its cause, else the agent's own judgement counts."""
+        said = f": {report.preview}" if report.preview else ""
+        limits = self._limits
+        match end.cut:
+            case Cut.TIMEOUT:
+                words = f"ran longer than its {limits.timeout:g} s", f"timeout after {limits.timeout:g} s{said}"
+                return _Judged(Outcome.TIMEOUT, *words, Failure.TIMEOUT)
+            case Cut.STALLED:
+                words = f"said nothing for {limits.stall:g} s", f"stalled for {limits.stall:g} s{said}"
+                return _Judged(Outcome.TIMEOUT, *words, Failure.STALLED)
+            case Cut.CANCELLED:
+                return _Judged(Outcome.CANCELLED, "cancelled", "cancelled")
+            case Cut.BUDGET:
+                return _Judged(Outcome.BUDGET, self._watch.spent, self._watch.spent, Failure.BUDGET)
+            case Cut.LIMITED:
+                return self._limited(self._tally.limit)
+            case Cut.HOPELESS:
+                return self._hopeless()
+        if not end.tree_gone:
+            left = "a process of the task could not be killed"
+            return _Judged(Outcome.FAILED, left, left)
+        if report.failure is Failure.LIMIT and not report.succeeded:
+            return self._limited(report.limit or self._tally.limit, report)
+        outcome = Outcome.SUCCESS if report.succeeded else Outcome.FAILED
+        return _Judged(outcome, report.reason, report.preview, report.failure)
+
+    def _limited(self, limit: Limit | None, report: AgentReport | None = None) -> _Judged:
+        """The provider is parked and the task waits; where parking is switched off it is a failure like others."""
+        limit = limit or Limit()
+        agent = self._prepared.agent.setup.name
+        keeper = self._bench.doorkeeper
+        self._until = keeper.park(agent, limit) if keeper is not None else None
+        said = limit.said or limit.kind or (report.reason if report else "") or "limit reached"
+        self._bench.notice("limit_hit", {"agent": agent, "until": self._until, "kind": limit.kind})
+        if self._until is None or self._until <= self._bench.clock():
+            return _Judged(Outcome.FAILED, said, said, Failure.OVERLOAD)
+        return _Judged(Outcome.LIMITED, said, said, Failure.LIMIT)
+
+    def _hopeless(self) -> _Judged:
+        call = self._tally.last_call
+        assert call is not None  # it is what made it hopeless
+        failure = status_failure(call.status, call.error)
+        said = call.error or (f"HTTP {call.status}" if call.status else "the provider can't be reached")
+        if failure is Failure.LIMIT:
+            return self._limited(call.limit or Limit(said=said))
+        return _Judged(Outcome.FAILED, said, said, failure)
+
+    def _verify(self) -> _Judged | None:
+        """The task's own check, in the workspace and with the agent's environment; None: told to stop."""
+        claim, command = self._claim, self._prepared.command
+        check = AgentCommand(("/bin/sh", "-c", claim.spec.verify), command.env, command.directory, command.cgroup)
+        log = AgentLog(f"{claim.directory}/verify.log", self._bench.config.log_bytes, self._masker)
+        try:
+            end = AgentProcess(check, log, self._limits, self._bench.signals, self._is_cancelled).run()
+        finally:
+            log.close()
+        if end.cut is Cut.STOPPED:
+            return None
+        if end.cut is Cut.CANCELLED:
+            return _Judged(Outcome.CANCELLED, "cancelled", "cancelled")
+        if end.exit_code == 0 and end.cut is None:
+            return _Judged(Outcome.SUCCESS, "", "")
+        self._verify_output = log.tail()[-_VERIFY_KEPT:]
+        how = end.cut or (f"signal {end.signal}" if end.signal else f"exit {end.exit_code}")
+        reason = f"its check did not pass ({how}): {claim.spec.verify}"
+        return _Judged(Outcome.FAILED, reason, reason, Failure.VERIFY)
+
+    def _result(self, end: ProcessEnd, report: AgentReport, judged: _Judged, output_bytes: int) -> TaskResult:
+        outcome, reason = judged.outcome, judged.reason
+        try:
+            text = write_answer(self._claim.directory, self._masker.mask(report.text), self._masker)
+        except OSError as error:  # no answer, no success
+            outcome = Outcome.FAILED if outcome is Outcome.SUCCESS else outcome
+            text = reason = f"its answer could not be written: {error}"
+        return TaskResult(
+            outcome=outcome,
+            reason=self._masker.mask(reason),
+            preview=self._masker.mask(judged.preview or text[:200]),
+            started=0.0,
+            ended=0.0,
+            exit_code=end.exit_code,
+            signal=end.signal,
+            cpu_seconds=end.cpu_seconds,
+            peak_memory_bytes=end.peak_memory_bytes,
+            output_bytes=output_bytes,
+            failure=judged.failure,
+            facts=self._facts(report),
+        )
+
+    def _facts(self, report: AgentReport) -> AgentFacts | None:
+        agent, prompt, tally = self._prepared.agent, self._prepared.prompt, self._tally
+        if not agent.abilities.prompted:
+            return None
+        usd, source = cost_of(tally, prompt.model, self._bench.price_of_model)
+        if usd is None and report.usd is not None:
+            usd, source = report.usd, "reported"
+        return AgentFacts(
+            agent=agent.setup.name,
+            model_asked=prompt.model,
+            model=report.model or tally.model,
+            usage=report.usage or tally.usage,
+            usd=usd,
+            cost=source,
+            session=report.session or tally.session,
+            turns=report.turns,
+            tools=report.tools,
+            denials=tuple(self._masker.mask(denial) for denial in report.denials[:20]),
+            calls=tally.calls,
+            limited_until=self._until,
+            verify_output=self._masker.mask(self._verify_output),
+        )
+
+
+def limits_for(claim: Claim, config: WorkerConfig, *, streams: bool = True) -> Limits:
+    """The task's own limits, else those of the settings. Silence is no stall where an agent says nothing as it runs,
+    unless the task says so."""
+    spec = claim.spec
+    timeout = config.timeout_seconds if spec.timeout_seconds is None else spec.timeout_seconds
+    stall = (config.stall_seconds if streams else None) if spec.stall_seconds is None else spec.stall_seconds
+    return Limits(timeout, stall, config.grace_seconds)
 
 
 def _mask_task_file(claim: Claim, masker: Masker) -> None:
@@ -90,95 +278,17 @@ def _mask_task_file(claim: Claim, masker: Masker) -> None:
 def _told(error: Exception, claim: Claim, masker: Masker) -> str:
     """One line for a person; the traceback of what nobody foresaw stands at the end of the agent's log."""
     if isinstance(error, BadTask | OSError):
-        return str(error)
-    with suppress(OSError), open(f"{claim.directory}/agent.log", "ab") as log:
-        log.write(masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
+        return masker.mask(str(error))
+    with suppress(OSError):
+        os.makedirs(claim.directory, mode=0o700, exist_ok=True)
+        with open(f"{claim.directory}/agent.log", "ab") as log:
+            log.write(masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
     return masker.mask(f"{type(error).__name__}: {error}")
 
 
-def limits_for(claim: Claim, config: WorkerConfig) -> Limits:
-    spec = claim.spec
-    timeout = config.timeout_seconds if spec.timeout_seconds is None else spec.timeout_seconds
-    stall = config.stall_seconds if spec.stall_seconds is None else spec.stall_seconds
-    return Limits(timeout, stall, config.grace_seconds)
-
-
-def _prepare(claim: Claim, bench: Workbench) -> tuple[Prompt, Agent, AgentCommand]:
-    spec = claim.spec
-    workspace = spec.workspace or f"{claim.directory}/work"
-    if not spec.workspace:
-        os.makedirs(workspace, mode=0o700, exist_ok=True)
-    elif not os.path.isdir(workspace):
-        raise BadTask(f"the workspace {workspace} is gone")
-    prompt = Prompt(spec, claim.attempt, claim.directory, workspace)
-    agent = bench.agents(spec.agent)
-    launch = agent.launch(prompt)
-    for name, content in launch.files:
-        write_plain(f"{claim.directory}/{name}", content.encode())
-    env = agent_environment(bench.environment, bench.config.env_pass, claim, bench.config.home, launch.env)
-    cgroup = f"{bench.config.cgroup}/{claim.worker_id}" if bench.config.cgroup else ""
-    return prompt, agent, AgentCommand(launch.argv, env, workspace, cgroup)
-
-
-def _refused(claim: Claim, reason: str, started: float) -> TaskResult:
-    _write_answer(claim.directory, reason, Masker())
-    return TaskResult(Outcome.FAILED, reason, reason, started, started)
-
-
-def _judge(end: ProcessEnd, report: AgentReport, limits: Limits) -> tuple[Outcome, str, str]:
-    """(outcome, reason, preview): a cut is told by its cause, else the agent's own judgement counts."""
-    said = f": {report.preview}" if report.preview else ""
-    match end.cut:
-        case Cut.TIMEOUT:
-            return (
-                Outcome.TIMEOUT,
-                f"ran longer than its {limits.timeout:g} s",
-                f"timeout after {limits.timeout:g} s{said}",
-            )
-        case Cut.STALLED:
-            return Outcome.TIMEOUT, f"said nothing for {limits.stall:g} s", f"stalled for {limits.stall:g} s{said}"
-        case Cut.CANCELLED:
-            return Outcome.CANCELLED, "cancelled", "cancelled"
-    if not end.tree_gone:
-        return Outcome.FAILED, "a process of the task could not be killed", "a process of the task could not be killed"
-    return (Outcome.SUCCESS if report.succeeded else Outcome.FAILED), report.reason, report.preview
-
-
-def _write_answer(directory: str, text: str, masker: Masker) -> str:
-    """RESULT.txt and SUMMARY.txt, unless the agent wrote them; returns the answer, masked."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)  # an agent may have removed its own folder
-    own = _own_file(f"{directory}/RESULT.txt", masker)
-    if own is None:
-        write_plain(f"{directory}/RESULT.txt", _line_ended(text).encode("utf-8", "replace"))
-    answer = text if own is None else own
-    if _own_file(f"{directory}/SUMMARY.txt", masker, SUMMARY_CHARACTERS) is None:
-        write_plain(f"{directory}/SUMMARY.txt", summary_of(answer).encode("utf-8", "replace"))
-    return answer
-
-
-def _own_file(path: str, masker: Masker, most_characters: int = _LARGEST_RESULT) -> str | None:
-    """What the agent wrote there, masked and cut in place; None where it wrote no regular file."""
-    try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            os.unlink(path)
-            return None
-        raw = read_bytes(path, _LARGEST_RESULT)
-    except OSError:
-        return None
-    text = masker.mask_bytes(raw).decode("utf-8", "replace")[:most_characters]
-    if text.encode() != raw or os.stat(path).st_size != len(raw):
-        write_plain(path, text.encode())
-    return text
-
-
-def summary_of(text: str) -> str:
-    """The end of `text`, at most 2,000 characters with its line end, from a line's beginning where it can be."""
-    whole = _line_ended(text)
-    if len(whole) <= SUMMARY_CHARACTERS:
-        return whole
-    end = whole[-SUMMARY_CHARACTERS + 2 :]
-    return "…\n" + (end[end.index("\n") + 1 :] if "\n" in end[:200] else end)
-
-
-def _line_ended(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
+def _refused(claim: Claim, error: Exception, masker: Masker, started: float) -> TaskResult:
+    """What could not be prepared: a task that asks for what there isn't needs somebody to change it first."""
+    reason = _told(error, claim, masker)
+    write_answer(claim.directory, reason, Masker())
+    failure = Failure.BAD_CONFIG if isinstance(error, BadTask) else Failure.NONE
+    return TaskResult(Outcome.FAILED, reason, reason, started, started, failure=failure)

@@ -28,6 +28,17 @@ class WorkerConfig:
     log_bytes: int = 10 * 1_048_576
     env_pass: tuple[str, ...] = ()
     """Names, with `*` at the end allowed, that agents inherit beyond the built-in list."""
+    models: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Aliases: name to {kind of agent: model}."""
+    project_secrets: dict[str, str] = field(default_factory=dict)
+    """Project to the file with its own keys."""
+    project_contexts: dict[str, str] = field(default_factory=dict)
+    """Project to the file whose text every prompt of it begins with."""
+    task_usd: float | None = None
+    """The budget of a task that names none."""
+    task_tokens: int | None = None
+    wait_in_run_seconds: float = 30.0
+    """How long a limit may be for the agent to wait it out by itself."""
     cgroup: str = ""
     """The folder in which each attempt gets a group of its own; empty: none."""
     retry: RetryPolicy = RetryPolicy()

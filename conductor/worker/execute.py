@@ -8,9 +8,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NoReturn
 
 from conductor.kit.cgroup import end_cgroup, enter_cgroup, make_cgroup
@@ -23,20 +21,14 @@ from conductor.kit.process import (
 )
 from conductor.kit.signals import SignalPipe, unignore_signals
 from conductor.worker.agent_log import AgentLog
+from conductor.worker.cut import Cut
+from conductor.worker.incall import call_in_child
+from conductor.worker.watch import Watch
 
 _READ_BYTES = 262_144
 _DRAINED_READS = 16
 _LOOK_EVERY_SECONDS = 1.0
 _GRACE_POLL_SECONDS = 0.02
-
-
-class Cut(StrEnum):
-    """Why an agent was stopped before its own end."""
-
-    TIMEOUT = "timeout"
-    STALLED = "stalled"
-    CANCELLED = "cancelled"
-    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +49,9 @@ class AgentCommand:
     directory: str
     cgroup: str = ""
     """A group to be made for it; empty: none."""
+    stdin: str = "/dev/null"
+    call: tuple[str, str] | None = None
+    """(`module:function`, its argument), in place of a program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +76,10 @@ class AgentProcess:
         limits: Limits,
         signals: SignalPipe,
         is_cancelled: Callable[[], bool],
+        watch: Watch | None = None,
     ) -> None:
         self._log = log
+        self._watch = watch
         self._limits = limits
         self._signals = signals
         self._is_cancelled = is_cancelled
@@ -91,24 +88,31 @@ class AgentProcess:
         self._looked = 0.0
         self._status: int | None = None
         self._cgroup = command.cgroup if command.cgroup and make_cgroup(command.cgroup) else ""
-        self._output, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(write_end, True)
+        self._output, write_end = _output_pipe()
+        self._told, told_end = _output_pipe() if watch is not None and watch.is_structured else (-1, write_end)
         self._began = self._last_output = time.monotonic()
         self._pid = os.fork()
         if self._pid == 0:
-            _become_agent(command, write_end, self._cgroup)
-        os.close(write_end)
+            _become_agent(command, (told_end, write_end), self._cgroup)
+        for descriptor in {write_end, told_end}:
+            os.close(descriptor)
         self._pidfd = os.pidfd_open(self._pid)
+        if watch is not None and watch.gate is not None:
+            watch.gate.start()
 
     def run(self) -> ProcessEnd:
         """Until the agent has ended and nothing of its tree is left."""
         poll = select.poll()
-        for descriptor in (self._output, self._pidfd, self._signals.fileno()):
-            poll.register(descriptor, select.POLLIN)
+        gate = self._watch.gate.fileno() if self._watch is not None and self._watch.gate is not None else -1
+        for descriptor in (self._output, self._told, gate, self._pidfd, self._signals.fileno()):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
         while self._status is None:
             for descriptor, _ in poll.poll(self._patience() * 1000):
-                if descriptor == self._output and not self._read_output():
-                    poll.unregister(self._output)
+                if descriptor in (self._output, self._told) and not self._read(descriptor):
+                    poll.unregister(descriptor)
+                elif descriptor == gate:
+                    self._look_at_calls()
                 elif descriptor == self._pidfd:
                     reap_children(self._on_reaped)
             self._look_after()
@@ -154,23 +158,36 @@ class AgentProcess:
             return Cut.STALLED
         if signal.SIGUSR1 in arrived or now - self._looked >= _LOOK_EVERY_SECONDS:
             self._looked = now
-            return Cut.CANCELLED if self._is_cancelled() else None
-        return None
+            if self._is_cancelled():
+                return Cut.CANCELLED
+        return self._watch.why_cut(now) if self._watch is not None else None
 
     def _on_reaped(self, pid: int, status: int) -> None:
         if pid == self._pid:
             self._status = status
 
-    def _read_output(self) -> bool:
+    def _read(self, descriptor: int) -> bool:
         """Takes what there is; False at the end of the stream."""
         try:
-            chunk = os.read(self._output, _READ_BYTES)
+            chunk = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
             return True
         if chunk:
             self._last_output = time.monotonic()
             self._log.write(chunk)
+            if descriptor == self._told and self._watch is not None:
+                self._watch.hear(chunk)
         return bool(chunk)
+
+    def _read_all(self) -> None:
+        for descriptor in (self._told, self._output):
+            if descriptor >= 0:
+                self._read(descriptor)
+
+    def _look_at_calls(self) -> None:
+        assert self._watch is not None  # its gate woke us
+        self._last_output = time.monotonic()
+        self._watch.look_at_calls()
 
     def _end_tree(self) -> bool:
         """After the agent itself: what it left gets the rest of its grace where it was told to stop, then SIGKILL."""
@@ -178,8 +195,7 @@ class AgentProcess:
             time.sleep(_GRACE_POLL_SECONDS)
             if signal.SIGQUIT in self._signals.take():
                 self._kill_at = 0.0
-            with suppress(BlockingIOError):
-                self._read_output()
+            self._read_all()
         tree_gone = kill_descendants()
         if self._cgroup:
             end_cgroup(self._cgroup)
@@ -187,16 +203,17 @@ class AgentProcess:
 
     def _drain(self) -> None:
         """What was still in the pipe when the last writer went; a stranger that still writes is not listened to."""
-        for _ in range(_DRAINED_READS):
-            try:
-                chunk = os.read(self._output, _READ_BYTES)
-            except BlockingIOError:
-                break
-            if not chunk:
-                break
-            self._log.write(chunk)
-        os.close(self._output)
+        for descriptor in (self._told, self._output):
+            if descriptor < 0:
+                continue
+            for _ in range(_DRAINED_READS):
+                before = self._log.received_bytes
+                if not self._read(descriptor) or self._log.received_bytes == before:
+                    break
+            os.close(descriptor)
         os.close(self._pidfd)
+        if self._watch is not None:
+            self._watch.end_of_output()
 
     def _ended(self, tree_gone: bool) -> ProcessEnd:
         assert self._status is not None  # run() waited for it
@@ -212,8 +229,16 @@ class AgentProcess:
         )
 
 
-def _become_agent(command: AgentCommand, output: int, cgroup: str) -> NoReturn:
-    """In the forked child: a session of its own, nothing inherited, then the program."""
+def _output_pipe() -> tuple[int, int]:
+    """(read end, write end); only we do not wait on it."""
+    ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(theirs, True)
+    return ours, theirs
+
+
+def _become_agent(command: AgentCommand, outputs: tuple[int, int], cgroup: str) -> NoReturn:
+    """In the forked child: a session of its own, nothing inherited, then the program (or the function)."""
+    code = 126
     try:
         parent = os.getppid()
         os.setsid()
@@ -224,13 +249,17 @@ def _become_agent(command: AgentCommand, output: int, cgroup: str) -> NoReturn:
             enter_cgroup(cgroup)
         signal.set_wakeup_fd(-1)
         unignore_signals((signal.SIGINT,))
-        empty = os.open("/dev/null", os.O_RDONLY)
-        for target, source in ((0, empty), (1, output), (2, output)):
+        given = os.open(command.stdin, os.O_RDONLY)
+        for target, source in ((0, given), (1, outputs[0]), (2, outputs[1])):
             os.dup2(source, target)
         os.umask(0o022)
         os.chdir(command.directory)
-        os.execvpe(command.argv[0], command.argv, command.env)
+        if command.call is not None:
+            code = call_in_child(command.call, command.env)
+        else:
+            os.execvpe(command.argv[0], command.argv, command.env)
     except OSError as error:
-        os.write(2, f"conductor: can't start {command.argv[0]}: {error.strerror}\n".encode())
+        what = command.call[0] if command.call is not None else command.argv[0]
+        os.write(2, f"conductor: can't start {what}: {error.strerror}\n".encode())
     finally:
-        os._exit(126)
+        os._exit(code)

@@ -19,12 +19,14 @@ from conductor.domain.errors import Fenced
 from conductor.domain.exits import WorkerExit
 from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim
-from conductor.domain.wire import Busy, Ready
+from conductor.domain.usage import Price
+from conductor.domain.wire import Busy, Note, Ready
 from conductor.domain.worker_id import worker_id
 from conductor.kit.process import become_subreaper, own_identity, set_parent_death_signal, set_process_name
 from conductor.kit.signals import SignalPipe
-from conductor.ports import AgentRegistry, Log, TaskQueue
-from conductor.worker.attempt import Workbench, limits_for, run_attempt
+from conductor.ports import AgentRegistry, Doorkeeper, GateFactory, Ledger, Log, TaskQueue
+from conductor.worker.attempt import limits_for, run_attempt
+from conductor.worker.bench import Workbench, no_price
 from conductor.worker.config import WorkerConfig
 
 _RECORD_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -40,6 +42,10 @@ class WorkerTools:
     agents: AgentRegistry
     environment: dict[str, str]
     log: Log
+    open_gate: GateFactory | None = None
+    doorkeeper: Doorkeeper | None = None
+    ledger: Ledger | None = None
+    price_of_model: Callable[[str], Price | None] = no_price
 
 
 class Worker:
@@ -95,18 +101,37 @@ class Worker:
 
     def _work(self, claim: Claim) -> WorkerExit:
         limits = limits_for(claim, self._config)
-        most = limits.timeout + limits.grace + _SUPERVISION_MARGIN_SECONDS if limits.timeout else 0.0
+        runs = 2 if claim.spec.verify else 1
+        most = runs * (limits.timeout + limits.grace) + _SUPERVISION_MARGIN_SECONDS if limits.timeout else 0.0
         self._report(Busy(self._id, claim.spec.id, claim.attempt, most).line())
-        result = self._execute(claim)
+        try:
+            result = self._execute(claim)
+        finally:
+            self._release()
         if result is None:
             return self._give_back(claim)
         return self._record(claim, result)
+
+    def _release(self) -> None:
+        if self._tools.doorkeeper is not None:
+            self._tools.doorkeeper.release(self._id)
 
     def _execute(self, claim: Claim) -> TaskResult | None:
         if self._queue.cancel_requested(claim):
             now = time.time()
             return TaskResult(Outcome.CANCELLED, "cancelled before it ran", "cancelled", now, now)
-        bench = Workbench(self._config, self._tools.agents, self._signals, self._tools.environment)
+        tools = self._tools
+        bench = Workbench(
+            self._config,
+            tools.agents,
+            self._signals,
+            tools.environment,
+            open_gate=tools.open_gate,
+            doorkeeper=tools.doorkeeper,
+            ledger=tools.ledger,
+            price_of_model=tools.price_of_model,
+            notice=lambda action, facts: self._report(Note(claim.spec.id, claim.attempt, action, dict(facts)).line()),
+        )
         return run_attempt(claim, bench, lambda: self._queue.cancel_requested(claim))
 
     def _give_back(self, claim: Claim) -> WorkerExit:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from conductor.domain.exits import WorkerExit
 from conductor.domain.worker_id import parse_worker_id, worker_id
+from conductor.kit.filesystem import remove_tree
 from conductor.kit.process import own_identity, owner_lives
 from conductor.worker.life import Worker, WorkerTools
 
@@ -31,7 +32,7 @@ def scratch_folder() -> Iterator[str]:
     try:
         yield folder
     finally:
-        _remove(folder)
+        remove_tree(folder)
 
 
 def perform(tools: WorkerTools) -> None:
@@ -53,14 +54,4 @@ def _sweep() -> None:
             owner = entry.name.removeprefix(_SCRATCH)
             is_ours = owner != entry.name and parse_worker_id(owner) and entry.is_dir(follow_symlinks=False)
             if is_ours and found.st_uid == os.geteuid() and not owner_lives(owner):
-                _remove(entry.path)
-
-
-def _remove(folder: str) -> None:
-    with suppress(OSError):
-        for path, folders, files in os.walk(folder, topdown=False):
-            for name in files:
-                os.unlink(f"{path}/{name}")
-            for name in folders:
-                (os.unlink if os.path.islink(f"{path}/{name}") else os.rmdir)(f"{path}/{name}")
-        os.rmdir(folder)
+                remove_tree(entry.path)

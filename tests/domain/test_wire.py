@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor.domain.wire import Born, Busy, Died, Fork, LineBuffer, Message, NurseryUp, Ready, parse_message
+from conductor.domain.wire import Born, Busy, Died, Fork, LineBuffer, Message, Note, NurseryUp, Ready, parse_message
 from tests.domain.strategies import IDS
 
 NUMBERS = st.integers(0, 1 << 31)
@@ -19,6 +19,7 @@ MESSAGES = st.one_of(
     st.builds(Died, NUMBERS, NUMBERS),
     st.builds(Ready, IDS),
     st.builds(Busy, IDS, IDS, NUMBERS, NUMBERS.map(float)),
+    st.builds(Note, IDS, NUMBERS, st.just("limit_hit"), st.dictionaries(st.text(), st.text() | NUMBERS, max_size=3)),
 )
 
 

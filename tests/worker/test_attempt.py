@@ -17,7 +17,9 @@ from conductor.domain.masking import MASK
 from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim, TaskSpec, Tries
 from conductor.kit.signals import SignalPipe
-from conductor.worker.attempt import SUMMARY_CHARACTERS, Workbench, limits_for, run_attempt, summary_of
+from conductor.worker.answer import SUMMARY_CHARACTERS, summary_of
+from conductor.worker.attempt import limits_for, run_attempt
+from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
 from conductor.worker.execute import Limits
 from tests.worker.forked import in_child

@@ -12,7 +12,8 @@ from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim, TaskSpec, Tries
 from conductor.kit.signals import SignalPipe
 from conductor.ports import Agent, AgentReport, Ending, Launch, Prompt
-from conductor.worker.attempt import Workbench, run_attempt
+from conductor.worker.attempt import run_attempt
+from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
 from tests.worker.forked import in_child
 

@@ -15,7 +15,8 @@ from conductor.kit.process import identity_of, pids_with_variable
 from conductor.kit.signals import SignalPipe
 from conductor.worker import execute
 from conductor.worker.agent_log import AgentLog
-from conductor.worker.execute import AgentCommand, AgentProcess, Cut, Limits, ProcessEnd
+from conductor.worker.cut import Cut
+from conductor.worker.execute import AgentCommand, AgentProcess, Limits, ProcessEnd
 from tests.support import eventually
 from tests.worker.forked import in_child
 

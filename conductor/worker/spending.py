@@ -1,0 +1,86 @@
+"""What an attempt costs while it runs: charged as it comes, held against its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conductor.domain.budget import WARNING_SHARE, Budget
+from conductor.domain.tally import Tally
+from conductor.domain.usage import Price, Usage
+from conductor.ports import Charge, Ledger
+
+_CHARGE_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom an attempt's use is charged to."""
+
+    project: str
+    agent: str
+    model: str
+    """As it was asked for; the one that is told to be used counts where there is one."""
+
+
+def cost_of(tally: Tally, model: str, price_of_model: Callable[[str], Price | None]) -> tuple[float | None, str]:
+    """(US dollars, source): reported by the agent, else computed from its usage, else unknown."""
+    if tally.usd is not None:
+        return tally.usd, "reported"
+    price = price_of_model(tally.model or model)
+    if price is not None and tally.usage is not None:
+        return price.cost(tally.usage), "computed"
+    return None, "unknown"
+
+
+class Meter:
+    """Compares what was used with the budget of the task, and charges what is new to project and day."""
+
+    def __init__(
+        self, account: Account, budget: Budget, ledger: Ledger | None, price_of_model: Callable[[str], Price | None]
+    ) -> None:
+        self._account = account
+        self._budget = budget
+        self._ledger = ledger
+        self._price_of_model = price_of_model
+        self._charged = Usage()
+        self._charged_usd: float | None = None
+        self._runs = 1
+        self._next_charge = 0.0
+        self.warning = ""
+        """What 80 % of the budget were, once they are used."""
+        self.spent = ""
+        """Which budget is used up."""
+
+    def update(self, tally: Tally, now: float) -> None:
+        """Looks at what was told; `now` in monotonic seconds."""
+        usage = tally.usage
+        if usage is None or self.spent:
+            return
+        usd, _ = cost_of(tally, self._account.model, self._price_of_model)
+        share, told = self._budget.share(usd, usage.total)
+        if share >= 1.0:
+            self.spent = f"its budget is used up: {told}"
+        elif share >= WARNING_SHARE and not self.warning:
+            self.warning = told
+        if now >= self._next_charge and usage != self._charged:
+            self._next_charge = now + _CHARGE_EVERY_SECONDS
+            self.spent = self.spent or self._charge(tally, usage, usd)
+
+    def settle(self, tally: Tally) -> None:
+        """The last charge; a run that told nothing is charged as one whose cost is unknown."""
+        usd, _ = cost_of(tally, self._account.model, self._price_of_model)
+        usage = tally.usage or Usage()
+        if self._runs or usage != self._charged or usd != self._charged_usd:
+            self._charge(tally, usage, usd)
+
+    def _charge(self, tally: Tally, usage: Usage, usd: float | None) -> str:
+        if self._ledger is None:
+            return ""
+        delta = None if usd is None else max(0.0, usd - (self._charged_usd or 0.0))
+        account = self._account
+        charge = Charge(
+            account.project, account.agent, tally.model or account.model, usage - self._charged, delta, self._runs
+        )
+        self._charged, self._charged_usd, self._runs = usage, usd, 0
+        return self._ledger.charge(charge)
