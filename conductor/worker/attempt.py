@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -277,12 +276,11 @@ def _mask_task_file(claim: Claim, masker: Masker) -> None:
 
 def _told(error: Exception, claim: Claim, masker: Masker) -> str:
     """One line for a person; the traceback of what nobody foresaw stands at the end of the agent's log."""
-    if isinstance(error, BadTask | OSError):
+    foreseen = isinstance(error, BadTask | OSError)
+    with suppress(OSError), open(f"{claim.directory}/agent.log", "ab") as log:
+        log.write(b"" if foreseen else masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
+    if foreseen:
         return masker.mask(str(error))
-    with suppress(OSError):
-        os.makedirs(claim.directory, mode=0o700, exist_ok=True)
-        with open(f"{claim.directory}/agent.log", "ab") as log:
-            log.write(masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
     return masker.mask(f"{type(error).__name__}: {error}")
 
 

@@ -116,6 +116,7 @@ def _ask(claim: Claim, bench: Workbench, agent: Agent, workspace: str, access: _
     state = f"{config.home}/state/{claim.worker_id}"
     os.makedirs(state, mode=0o700, exist_ok=True)
     autonomy = Autonomy(spec.autonomy) if spec.autonomy else setup.autonomy
+    provider = setup.provider.name if setup.provider else ""
     parts = read_parts(claim, workspace, autonomy, setup.kind, config.project_contexts.get(spec.project, ""))
     return Prompt(
         spec,
@@ -123,9 +124,7 @@ def _ask(claim: Claim, bench: Workbench, agent: Agent, workspace: str, access: _
         claim.directory,
         workspace,
         text=render(parts, f"{config.home}/templates"),
-        model=resolve_model(
-            spec.model or setup.model, setup.kind, config.models, setup.provider.name if setup.provider else ""
-        ),
+        model=resolve_model(spec.model or setup.model, setup.kind, config.models, provider),
         thinking=check_thinking(thinking, agent.abilities.thinking, setup.name) if thinking else "",
         autonomy=autonomy,
         endpoint=access.endpoint,
