@@ -37,6 +37,7 @@ COMMANDS = {
     "reload": "conductor.cli.live:reload",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
+    "sim": "conductor.cli.simulating:sim",
 }
 
 
