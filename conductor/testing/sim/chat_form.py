@@ -15,19 +15,22 @@ _INSTRUCTING = ("system", "developer")
 def read(body: Json, path: str) -> Asked:
     messages = records_of(body.get("messages"))
     told = [texts_of(message.get("content")) for message in messages if message.get("role") in _INSTRUCTING]
-    wanted = body.get("response_format") or {}
     return Asked(
         model=str(body.get("model", "")),
         turns=tuple(_turn(message) for message in messages if message.get("role") not in _INSTRUCTING),
         streamed=bool(body.get("stream")),
         instructions="\n".join(told),
         tools=tuple(_tool(tool) for tool in records_of(body.get("tools"))),
-        schema=(wanted.get("json_schema") or {}).get("schema", {})
-        if str(wanted.get("type", "")).startswith("json")
-        else None,
+        schema=_schema(body.get("response_format") or {}),
         most_output=body.get("max_completion_tokens") or body.get("max_tokens"),
         counts_stream=bool((body.get("stream_options") or {}).get("include_usage")),
     )
+
+
+def _schema(wanted: Json) -> Json | None:
+    if not str(wanted.get("type", "")).startswith("json"):
+        return None
+    return (wanted.get("json_schema") or {}).get("schema") or {}
 
 
 def _tool(tool: Json) -> Tool:
