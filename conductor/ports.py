@@ -235,9 +235,14 @@ class Gate(Protocol):
     def fileno(self) -> int:
         """Readable when there are calls to take."""
 
-    def take(self) -> Sequence[Call]: ...
+    def take(self) -> Sequence[Call]:
+        """Calls that are over, each once."""
 
-    def close(self) -> None: ...
+    def refuse(self, reason: str) -> None:
+        """From now on model calls are answered with `reason`, and those under way are cut."""
+
+    def close(self) -> None:
+        """What is under way ends and is told as incomplete: `take` once more after it."""
 
 
 GateFactory = Callable[[ProviderSetup, str], Gate]
