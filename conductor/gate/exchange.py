@@ -1,0 +1,351 @@
+"""One request of the agent on its way to the provider, and the answer on its way back, as the bytes come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from conductor.domain.masking import Masker
+from conductor.gate.forms import Exchanger, call_kind, own_answer
+from conductor.gate.framing import BadFraming, Framing
+from conductor.gate.heads import (
+    LONGEST_HEAD,
+    AnswerHead,
+    BadHead,
+    Headers,
+    RequestHead,
+    end_to_end,
+    parse_answer,
+    render,
+)
+from conductor.gate.notes import CallNotes, Mailbox
+from conductor.gate.upstream import Upstream
+from conductor.gate.wire import LEFT, READABLE, Wire, push, wait
+
+_MOST_KEPT = 1_048_576
+"""Bytes of a request that can be sent again when a kept connection turns out to be dead."""
+
+
+class ClientLeft(Exception):
+    """The agent closed its connection, or speaks no HTTP on it."""
+
+
+class UpstreamBroke(Exception):
+    """The provider's connection ended before its answer did."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """What all exchanges of a gate share. `refused`: why no more model calls are let through; empty: they are."""
+
+    exchanger: Exchanger
+    upstream: Upstream
+    mailbox: Mailbox
+    masker: Masker
+    now: Callable[[], float]
+    refused: str = ""
+
+
+class _Dress(Enum):
+    """How an answer's body goes on."""
+
+    AS_IT_IS = "as it is"
+    CHUNKED = "chunked"
+    """Its end is not told otherwise, and the agent keeps its connection."""
+    BARE = "bare"
+    """Chunks opened for an agent that speaks HTTP/1.0."""
+
+
+class Exchange:
+    """Runs in one thread; `cut` may come from any."""
+
+    def __init__(self, passage: Passage, client: Wire, head: RequestHead) -> None:
+        """Raises BadHead."""
+        self.kind = call_kind(head)
+        self._passage, self._client, self._head = passage, client, head
+        self._body = head.framing
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+        self._upstream: Wire | None = None
+        self._begun = self._was_cut = self._told = False
+        self._notes = CallNotes(self.kind, head.path, passage.masker, passage.now) if self.kind else None
+
+    def run(self) -> bool:
+        """Whether the agent's connection can take another request. Raises ClientLeft."""
+        try:
+            try:
+                return self._run()
+            except ClientLeft:
+                self._tell(complete=False, error=self._passage.refused or "the agent left before the end of the answer")
+                raise
+            except UpstreamBroke as error:
+                return self._give_up(str(error))
+        finally:
+            upstream, self._upstream = self._upstream, None
+            if upstream is not None:
+                upstream.close()
+
+    def cut(self) -> None:
+        """Ends it from outside; where nothing of an answer went back yet, the agent still hears why."""
+        self._was_cut = True
+        upstream = self._upstream
+        if upstream is not None:
+            upstream.hang_up()
+        if self._begun:
+            self._client.hang_up()
+
+    def _run(self) -> bool:
+        wire, used_before = self._connect(fresh=False)
+        try:
+            self._send_request(wire)
+            answer = self._await_answer(wire)
+        except UpstreamBroke:
+            if not used_before or self._begun or self._was_cut or not self._can_send_again:
+                raise
+            wire.close()  # it had died of idleness
+            wire, _ = self._connect(fresh=True)
+            self._send_request(wire)
+            answer = self._await_answer(wire)
+        return self._relay(wire, answer)
+
+    def _connect(self, *, fresh: bool) -> tuple[Wire, bool]:
+        address = self._passage.upstream.address
+        try:
+            wire, used_before = self._passage.upstream.borrow(fresh=fresh)
+        except (OSError, ValueError) as error:
+            raise UpstreamBroke(f"can't reach {address.netloc}: {getattr(error, 'strerror', None) or error}") from error
+        self._upstream = wire
+        if self._was_cut:
+            raise UpstreamBroke("cut before it was sent")
+        return wire, used_before
+
+    @property
+    def _can_send_again(self) -> bool:
+        return self._body.ended and self._kept_bytes <= _MOST_KEPT
+
+    # the request
+
+    def _send_request(self, wire: Wire) -> None:
+        """The head, what was kept, then the body as it comes. Ends early when an answer comes before its end, or the
+        connection breaks: reading the answer tells which. Raises ClientLeft."""
+        pending = self._passage.exchanger.forwarded(self._head) + b"".join(self._kept)
+        try:
+            while self._push_upstream(wire, pending) and not self._body.ended:
+                piece = self._next_of_body(wire)
+                if piece is None:
+                    return
+                pending = piece
+        except OSError:
+            return
+
+    def _push_upstream(self, wire: Wire, raw: bytes) -> bool:
+        """Whether all of `raw` went before an answer came or the agent left."""
+        rest = memoryview(raw)
+        while rest:
+            rest = push(wire, rest, {wire: READABLE, self._client: LEFT})
+            if rest and (_has_answer(wire) or self._client_left()):
+                return False
+        return True
+
+    def _next_of_body(self, wire: Wire) -> bytes | None:
+        """None: an answer came first."""
+        while True:
+            raw = _read_client(self._client)
+            if raw is None:
+                happened = wait({self._client: READABLE, wire: READABLE})
+                if wire in happened and _has_answer(wire):
+                    return None
+                continue
+            if not raw:
+                raise ClientLeft
+            return self._of_body(raw)
+
+    def _of_body(self, raw: bytes) -> bytes:
+        try:
+            used, _ = self._body.feed(raw)
+        except BadFraming as error:
+            raise ClientLeft from error
+        piece, self._client.ahead = raw[:used], raw[used:]
+        if self._kept_bytes <= _MOST_KEPT:
+            self._kept.append(piece)
+        self._kept_bytes += len(piece)
+        return piece
+
+    def _client_left(self) -> bool:
+        return bool(wait({self._client: LEFT}, 0))
+
+    # the answer
+
+    def _await_answer(self, wire: Wire) -> AnswerHead:
+        """The head of the answer; what came with it is ahead. Raises UpstreamBroke, ClientLeft."""
+        raw = b""
+        while True:
+            end = raw.find(b"\r\n\r\n")
+            if end >= 0:
+                head, raw = _answer_head(raw[:end]), raw[end + 4 :]
+                if head.status >= 200:
+                    wire.ahead = raw
+                    return head
+            elif len(raw) > LONGEST_HEAD:
+                raise UpstreamBroke("an answer whose head does not end")
+            else:
+                raw += self._more(wire) or _broke("the provider closed the connection without an answer")
+                if self._notes is not None:
+                    self._notes.first_byte()
+
+    def _more(self, wire: Wire) -> bytes:
+        """The next bytes from upstream; empty: it closed its side. Raises UpstreamBroke, ClientLeft."""
+        while True:
+            try:
+                raw = wire.read()
+            except OSError as error:
+                raise UpstreamBroke(f"the provider's connection broke off: {error.strerror or error}") from error
+            if raw is not None:
+                return raw
+            if self._client in wait({wire: READABLE, self._client: LEFT}):
+                raise ClientLeft
+
+    def _relay(self, wire: Wire, answer: AnswerHead) -> bool:
+        try:
+            framing = answer.framing(self._head.method)
+        except BadHead as error:
+            raise UpstreamBroke(f"an answer that is no HTTP: {error}") from error
+        dress = self._dress(framing, answer.headers)
+        keeps = self._head.keeps_open and self._body.ended and not (framing.ends_at_close and dress is _Dress.AS_IT_IS)
+        keeps = keeps and dress is not _Dress.BARE
+        if self._notes is not None:
+            self._notes.asked(self._kept)
+            self._notes.answered(answer)
+        self._kept = self._kept[:1]
+        self._pass_on(wire, framing, dress, _rendered(answer, dress, keeps=keeps))
+        if answer.keeps_open and self._body.ended and not framing.ends_at_close and not wire.ahead:
+            self._upstream = None
+            self._passage.upstream.give_back(wire)
+        return keeps
+
+    def _dress(self, framing: Framing, headers: Headers) -> _Dress:
+        if framing.ends_at_close:
+            return _Dress.CHUNKED if self._head.minor else _Dress.AS_IT_IS
+        chunked = any(name.lower() == "transfer-encoding" for name, _ in headers)
+        return _Dress.BARE if chunked and not self._head.minor else _Dress.AS_IT_IS
+
+    def _pass_on(self, wire: Wire, framing: Framing, dress: _Dress, head: bytes) -> None:
+        """The head and the body. The call is told before its last bytes go: an agent that has them may end at once."""
+        if framing.ended:
+            self._tell_end()
+        pending = head
+        if not framing.ended and not wire.ahead:
+            self._push_client(pending)  # a client may wait for the head alone
+            pending = b""
+        while not framing.ended:
+            raw = self._more(wire)
+            if not raw:
+                self._end_at_close(framing, dress)
+                return
+            used, pieces = _fed(framing, raw)
+            wire.ahead = raw[used:]
+            if framing.ended:
+                self._note(pieces)
+                self._tell_end()
+            self._push_client(pending + _dressed(raw[:used], pieces, dress))
+            pending = b""
+            if not framing.ended:
+                self._note(pieces)
+        if pending:
+            self._push_client(pending)
+
+    def _end_at_close(self, framing: Framing, dress: _Dress) -> None:
+        if self._was_cut or not framing.ends_at_close:
+            raise UpstreamBroke("the provider's answer broke off")
+        if self._notes is not None and not self._notes.ends_well():
+            raise UpstreamBroke("the provider's answer ended without its last event")
+        self._tell(complete=True)
+        if dress is _Dress.CHUNKED:
+            self._push_client(b"0\r\n\r\n")
+
+    def _push_client(self, raw: bytes) -> None:
+        self._begun = True
+        try:
+            if push(self._client, memoryview(raw), {self._client: LEFT}):
+                raise ClientLeft
+        except OSError as error:
+            raise ClientLeft from error
+
+    # what is told
+
+    def _note(self, pieces: list[bytes]) -> None:
+        if self._notes is not None:
+            self._notes.content(pieces)
+
+    def _tell_end(self) -> None:
+        if self._notes is not None:
+            self._tell(complete=self._notes.ends_well())
+
+    def _tell(self, *, complete: bool, error: str = "") -> None:
+        if self._notes is not None and not self._told:
+            self._told = True
+            self._notes.asked(self._kept)
+            self._passage.mailbox.put(self._notes.call(complete=complete, error=error))
+
+    def _give_up(self, why: str) -> bool:
+        """Upstream is gone: an agent that has part of an answer sees it break off, another one hears why."""
+        refused = self._passage.refused if self._was_cut else ""
+        self._tell(complete=False, error=refused or why)
+        if self._begun:
+            raise ClientLeft
+        keeps = self._head.keeps_open and self._body.ended
+        form = self._passage.exchanger.form
+        self._push_client(own_answer(form, 403 if refused else 502, refused or why, close=not keeps))
+        return keeps
+
+
+def _broke(why: str) -> bytes:
+    raise UpstreamBroke(why)
+
+
+def _has_answer(wire: Wire) -> bool:
+    """Whether bytes of an answer are there, or its end; TLS has messages of its own, which are none."""
+    try:
+        raw = wire.read()
+    except OSError:
+        return True
+    wire.ahead = raw or b""
+    return raw is not None
+
+
+def _read_client(client: Wire) -> bytes | None:
+    try:
+        return client.read()
+    except OSError as error:
+        raise ClientLeft from error
+
+
+def _answer_head(raw: bytes) -> AnswerHead:
+    try:
+        return parse_answer(raw)
+    except BadHead as error:
+        raise UpstreamBroke(f"an answer that is no HTTP: {error}") from error
+
+
+def _fed(framing: Framing, raw: bytes) -> tuple[int, list[bytes]]:
+    try:
+        return framing.feed(raw)
+    except BadFraming as error:
+        raise UpstreamBroke(f"an answer that is no HTTP: {error}") from error
+
+
+def _dressed(raw: bytes, pieces: list[bytes], dress: _Dress) -> bytes:
+    if dress is _Dress.AS_IT_IS:
+        return raw
+    content = b"".join(pieces)
+    return b"%x\r\n%b\r\n" % (len(content), content) if dress is _Dress.CHUNKED and content else content
+
+
+def _rendered(answer: AnswerHead, dress: _Dress, *, keeps: bool) -> bytes:
+    headers = list(end_to_end(answer.headers, without=("transfer-encoding",) if dress is _Dress.BARE else ()))
+    if dress is _Dress.CHUNKED:
+        headers.append(("transfer-encoding", "chunked"))
+    if not keeps:
+        headers.append(("connection", "close"))
+    return render(f"HTTP/1.1 {answer.status} {answer.reason}", headers)

@@ -1,0 +1,146 @@
+"""The gate of one attempt: it listens on loopback from the moment that it is made, and serves from `start` on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from conductor.domain.agent_events import Call
+from conductor.domain.agent_setup import ProviderSetup
+from conductor.domain.masking import Masker
+from conductor.gate.conversation import Conversation
+from conductor.gate.exchange import Passage
+from conductor.gate.forms import Exchanger, worthless_key
+from conductor.gate.notes import Mailbox
+from conductor.gate.upstream import Upstream, provider_address
+from conductor.gate.wire import Wire
+from conductor.ports import Endpoint, Log
+
+_BACKLOG = 128
+_ENDING_SECONDS = 1.0
+
+
+class GateServer:
+    """One thread accepts, and each connection of the agent has one. All are gone soon after `close`."""
+
+    def __init__(
+        self,
+        provider: ProviderSetup,
+        key: str,
+        *,
+        log: Log | None = None,
+        environment: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`environment` says which proxy and which certificates; `now` is in seconds since 1970. Raises
+        SettingsInvalid, OSError."""
+        address = provider_address(provider)
+        token = worthless_key(provider.form, os.urandom)
+        self._log = log
+        self._passage = Passage(
+            exchanger=Exchanger(provider.form, token, key, address.netloc, address.prefix),
+            upstream=Upstream(address, os.environ if environment is None else environment),
+            mailbox=Mailbox(),
+            masker=Masker((key, token)),
+            now=now,
+        )
+        self._lock = threading.Lock()
+        self._conversations: set[Conversation] = set()
+        self._threads: set[threading.Thread] = set()
+        self._closed = self._met_stranger = False
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+        self.endpoint = Endpoint(f"http://127.0.0.1:{self._listener.getsockname()[1]}", token)
+
+    def start(self) -> None:
+        self._start_thread(self._accept)
+        if self._passage.upstream.address.secure:
+            self._start_thread(self._passage.upstream.prepare)
+
+    def fileno(self) -> int:
+        return self._passage.mailbox.fileno()
+
+    def take(self) -> Sequence[Call]:
+        return self._passage.mailbox.take()
+
+    def refuse(self, reason: str) -> None:
+        """From now on model calls are answered with `reason`, and those under way are cut."""
+        self._passage.refused = reason
+        for conversation in self._current():
+            conversation.cut()
+
+    def close(self) -> None:
+        """Ends what is under way, which is told as incomplete: `take` once more after it. The port is free then."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)  # also for a child that still holds it
+        except OSError:
+            pass
+        self._listener.close()
+        for conversation in self._current():
+            conversation.hang_up()
+        deadline = time.monotonic() + _ENDING_SECONDS
+        with self._lock:
+            threads = set(self._threads)
+        for thread in threads - {threading.current_thread()}:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._passage.upstream.close()
+        self._passage.mailbox.close()
+
+    def _current(self) -> set[Conversation]:
+        with self._lock:
+            return set(self._conversations)
+
+    def _start_thread(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are the main thread's
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._threads.discard(threading.current_thread())
+
+        thread = threading.Thread(target=run, name="gate", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                if self._closed:
+                    return
+                time.sleep(0.05)  # no more descriptors, for the moment
+                continue
+            self._start_thread(lambda sock=sock: self._converse(sock))  # type: ignore[misc]
+
+    def _converse(self, sock: socket.socket) -> None:
+        conversation = Conversation(self._passage, Wire(sock), self._on_stranger)
+        with self._lock:
+            if self._closed:
+                sock.close()
+                return
+            self._conversations.add(conversation)
+        try:
+            conversation.run()
+        finally:
+            with self._lock:
+                self._conversations.discard(conversation)
+
+    def _on_stranger(self, path: str) -> None:
+        if self._log is not None and not self._met_stranger:
+            self._met_stranger = True
+            self._log.warning("gate_refused_stranger", path=path[:200])
+
+
+def open_gate(provider: ProviderSetup, key: str, log: Log | None = None) -> GateServer:
+    """The gate to `provider` with the real `key`, with this process's proxy and certificates."""
+    return GateServer(provider, key, log=log)
