@@ -40,7 +40,7 @@ class Conversation:
 
     def hang_up(self) -> None:
         self.cut(only_model_calls=False)
-        self._client.hang_up()
+        self._client.stop_listening()
 
     def _serve_one(self) -> bool:
         """Whether another request may follow. Raises ClientLeft, OSError."""

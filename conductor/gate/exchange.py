@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +26,8 @@ from conductor.gate.wire import LEFT, READABLE, Wire, push, wait
 
 _MOST_KEPT = 1_048_576
 """Bytes of a request that can be sent again when a kept connection turns out to be dead."""
+
+_REST_SECONDS = 1.0
 
 
 class ClientLeft(Exception):
@@ -93,7 +96,7 @@ class Exchange:
         if upstream is not None:
             upstream.hang_up()
         if self._begun:
-            self._client.hang_up()
+            self._client.stop_listening()  # and resets it, which no agent takes for an end
 
     def _run(self) -> bool:
         wire, used_before = self._connect(fresh=False)
@@ -171,6 +174,22 @@ class Exchange:
             self._kept.append(piece)
         self._kept_bytes += len(piece)
         return piece
+
+    def _take_rest_of_body(self) -> None:
+        """Of a request that will not be sent, for a while and where it is short: it names its model, and an agent that
+        is heard to the end keeps its connection."""
+        deadline = time.monotonic() + _REST_SECONDS
+        try:
+            while not self._body.ended and self._kept_bytes <= _MOST_KEPT and (left := deadline - time.monotonic()) > 0:
+                raw = _read_client(self._client)
+                if raw is None:
+                    wait({self._client: READABLE}, left)
+                elif raw:
+                    self._of_body(raw)
+                else:
+                    return
+        except ClientLeft:
+            pass  # whoever answers will notice
 
     def _client_left(self) -> bool:
         return bool(wait({self._client: LEFT}, 0))
@@ -291,6 +310,8 @@ class Exchange:
     def _give_up(self, why: str) -> bool:
         """Upstream is gone: an agent that has part of an answer sees it break off, another one hears why."""
         refused = self._passage.refused if self._was_cut else ""
+        if not self._begun:
+            self._take_rest_of_body()
         self._tell(complete=False, error=refused or why)
         if self._begun:
             raise ClientLeft

@@ -39,11 +39,8 @@ class AnswerReader:
         self._pieces: list[bytes] = []
         self._length = 0
         self._overlong = False
-
-    @property
-    def unread(self) -> bool:
-        """Whether too much came at once to be read."""
-        return self._overlong
+        self.unread = False
+        """Something was too long to be read."""
 
     def feed(self, content: bytes) -> None:
         if not self._streamed:
@@ -57,13 +54,11 @@ class AnswerReader:
 
     def close(self) -> None:
         """After the last byte."""
-        overlong = self._overlong
         raw = self._taken()
         if self._streamed:
             self._on_line(raw)
         elif raw:
             self.came_to_its_end = self._on_json(raw)
-        self._overlong = overlong
 
     @property
     def message(self) -> str:
@@ -77,7 +72,7 @@ class AnswerReader:
         self._pieces.append(piece)
         self._length += len(piece)
         if self._length > LONGEST_READ:
-            self._overlong = True
+            self._overlong = self.unread = True
             self._pieces.clear()
 
     def _taken(self) -> bytes:

@@ -51,6 +51,10 @@ class Wire:
         state, and its user would read on in the clear."""
         self._shut(socket.SHUT_RDWR)
 
+    def stop_listening(self) -> None:
+        """Its user sees the other end leave, which itself sees nothing yet."""
+        self._shut(socket.SHUT_RD)
+
     def say_no_more(self) -> None:
         """Ends this direction; what comes can still be read."""
         self._shut(socket.SHUT_WR)
