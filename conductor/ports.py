@@ -266,7 +266,15 @@ class Doorkeeper(Protocol):
         """Its run is over, however it ended."""
 
     def park(self, agent: str, limit: Limit) -> float:
-        """Parks the agent's provider and account; until when, in seconds since 1970. At once when that is past."""
+        """Parks the agent's provider and account; until when, in seconds since 1970, the task that met the limit must
+        wait (also where that provider is never parked)."""
+
+    def learn(self, agent: str, *, succeeded: bool, peak_bytes: int | None, version: str = "") -> None:
+        """A run of it ended by itself, or was cut short: `peak_bytes` is what its tree took at most, None: not known;
+        `version` that of its program, where told."""
+
+    def why(self, spec: TaskSpec) -> str:
+        """Why the task may not start now, for a person; empty: it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +289,8 @@ class Charge:
     """None: not known."""
     runs: int = 0
     """1 with an attempt's first charge."""
+    unpriced_runs: int = 0
+    """1, once, when an attempt shows to have a cost that nobody knows: at its end."""
 
 
 class Ledger(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -67,12 +68,22 @@ class Price:
         ) / 1e6
 
 
+_DATED = re.compile(r"(-preview)?(-latest|-\d{8}|-\d{4}-\d{2}-\d{2}|-\d{2}-\d{4}|-\d{2}-\d{2})?(\[1m\])?")
+
+
 def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """The price of `model` (`provider/` in front and a date behind are left out): its own, else that of the longest
-    name in the table that it begins with, else none."""
+    """The price of `model`: that of its name (`provider/` in front and a date behind are left out), else of the longest
+    name in the table that ends in `*` and fits. Else none: a newer model's price is not that of the older one whose
+    name it begins with."""
     name = model.rpartition("/")[2].lower()
-    known = [entry for entry in prices if name.startswith(entry.lower())]
-    return prices[max(known, key=len)] if known else None
+    exact = [entry for entry in prices if _names(entry.lower(), name)]
+    fitting = [entry for entry in prices if entry.endswith("*") and name.startswith(entry[:-1].lower())]
+    known = exact or fitting
+    return prices[max(known, key=len)] if name and known else None
+
+
+def _names(entry: str, name: str) -> bool:
+    return name.startswith(entry) and _DATED.fullmatch(name, len(entry)) is not None
 
 
 def price_from(fields: Mapping[str, Any]) -> Price:
