@@ -18,6 +18,7 @@ from conductor.queue.layout import Layout, open_home
 from conductor.settings.source import find_home
 
 if TYPE_CHECKING:
+    from conductor.limits.doorkeeper import Doors
     from conductor.ports import AgentRegistry, Log
     from conductor.queue.accepting import Accepting
     from conductor.queue.directory import DirectoryQueue
@@ -85,6 +86,14 @@ def _queue(layout: Layout, lock: AbstractContextManager[Any], policy: RetryPolic
 def open_layout(flag: str | None, environment: Mapping[str, str]) -> Layout:
     """The home of the flag, the environment or the default, made if absent. Raises HomeRefused."""
     return open_home(find_home(environment, flag))
+
+
+def make_doors(home: Home, settings: Settings, declared: Mapping[str, int] | None = None) -> Doors:
+    """The doorkeeper of a home, as the settings want it. `declared`: bytes that each agent's adapter says it takes."""
+    from conductor.limits.doorkeeper import Doors
+
+    rules = (settings.limits.rules(), settings.budgets.rules())
+    return Doors(home.path, settings.agent_setups(), declared or {}, rules)
 
 
 # -- nursery

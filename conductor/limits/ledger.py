@@ -1,0 +1,175 @@
+"""What was used, by UTC day: `<home>/spend/<YYYY-MM-DD>.json`, changed by read, add and rename under a lock.
+
+A day holds {rows: [{project, agent, model, runs, unpriced_runs, input, cached, cache_written, output, reasoning,
+unpriced, usd}], hours: {"14": {project: runs}}}. `unpriced` counts tokens whose cost nobody knows.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from conductor.domain.budget import Budget
+from conductor.domain.limit_rules import BudgetRules
+from conductor.domain.usage import Usage
+from conductor.limits.files import FolderLock, read_as, write_fields
+from conductor.limits.times import day_of, hour_of
+from conductor.ports import Charge, Log
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was used of one project, agent and model, or of several together."""
+
+    runs: int = 0
+    unpriced_runs: int = 0
+    usage: Usage = Usage()
+    unpriced: int = 0
+    """Tokens whose cost is not known."""
+    usd: float = 0.0
+    """Of what is known."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.runs + other.runs,
+            self.unpriced_runs + other.unpriced_runs,
+            self.usage + other.usage,
+            self.unpriced + other.unpriced,
+            self.usd + other.usd,
+        )
+
+    @classmethod
+    def of(cls, charge: Charge) -> Spent:
+        unpriced = charge.usage.total if charge.usd is None else 0
+        return cls(charge.runs, charge.unpriced_runs, charge.usage, unpriced, charge.usd or 0.0)
+
+
+RowKey = tuple[str, str, str]
+"""(project, agent, model)."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day's file."""
+
+    rows: Mapping[RowKey, Spent] = field(default_factory=dict)
+    hours: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def add(self, charge: Charge, hour: str) -> Day:
+        key = (charge.project, charge.agent, charge.model)
+        rows = {**self.rows, key: self.rows.get(key, Spent()) + Spent.of(charge)}
+        if not charge.runs:
+            return replace(self, rows=rows)
+        runs = dict(self.hours.get(hour, {}))
+        runs[charge.project] = runs.get(charge.project, 0) + charge.runs
+        return Day(rows, {**self.hours, hour: runs})
+
+    def spent(self, project: str | None = None) -> Spent:
+        """Of one project, or of all."""
+        return sum((spent for key, spent in self.rows.items() if project in (None, key[0])), Spent())
+
+    def runs_in(self, hour: str, project: str | None = None) -> int:
+        return sum(runs for name, runs in self.hours.get(hour, {}).items() if project in (None, name))
+
+    def to_fields(self) -> dict[str, Any]:
+        return {"rows": [_row_fields(key, spent) for key, spent in self.rows.items()], "hours": self.hours}
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Day:
+        hours = {
+            str(hour): {str(project): int(runs) for project, runs in one.items()}
+            for hour, one in fields.get("hours", {}).items()
+        }
+        return cls(dict(_row(row) for row in fields["rows"]), hours)
+
+
+def _row_fields(key: RowKey, spent: Spent) -> dict[str, Any]:
+    counts = {"runs": spent.runs, "unpriced_runs": spent.unpriced_runs, **asdict(spent.usage)}
+    return {
+        **dict(zip(("project", "agent", "model"), key, strict=True)),
+        **counts,
+        "unpriced": spent.unpriced,
+        "usd": round(spent.usd, 9),
+    }
+
+
+def _row(fields: Mapping[str, Any]) -> tuple[RowKey, Spent]:
+    names = ("input", "cached", "cache_written", "output", "reasoning")
+    usage = Usage(*(int(fields.get(name, 0)) for name in names))
+    key = (str(fields["project"]), str(fields["agent"]), str(fields["model"]))
+    unpriced, usd = int(fields.get("unpriced", 0)), float(fields.get("usd", 0.0))
+    return key, Spent(int(fields["runs"]), int(fields.get("unpriced_runs", 0)), usage, unpriced, usd)
+
+
+# -- decisions
+
+
+def used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
+    """The budget that leaves nothing to `project` at `now`, for a person; empty: there is something left."""
+    checks: list[tuple[str, Budget, str | None]] = [("the day", rules.day, None)]
+    if project:
+        checks.insert(0, (f"project {project}", rules.of_project(project), project))
+    for name, budget, whose in checks:
+        spent = day.spent(whose)
+        share, how_much = budget.share(spent.usd, spent.usage.total)
+        if share >= 1.0:
+            return f"budget of {name} is used up: {how_much}; it goes on at 00:00 UTC"
+        runs = day.runs_in(hour_of(now), whose)
+        if budget.runs is not None and runs >= budget.runs:
+            return f"budget of {name} is used up: {runs} of {budget.runs} runs an hour; it goes on at the full hour"
+    return ""
+
+
+# -- files
+
+
+class DayLedger:
+    """Implements the port `Ledger` on the files of one home. Raises OSError, and LockTimeout."""
+
+    def __init__(
+        self,
+        home: str,
+        rules: BudgetRules | None = None,
+        clock: Callable[[], float] = time.time,
+        log: Log | None = None,
+    ) -> None:
+        self._folder = f"{home}/spend"
+        self._rules = rules or BudgetRules()
+        self._clock = clock
+        self._log = log
+
+    def charge(self, charge: Charge) -> str:
+        with FolderLock(self._folder):
+            now = self._clock()
+            path = f"{self._folder}/{day_of(now)}.json"
+            day = (self._read(path) or Day()).add(charge, hour_of(now))
+            write_fields(path, day.to_fields())
+        return used_up(day, charge.project, self._rules, now)
+
+    def used_up(self, project: str) -> str:
+        """The budget that holds up `project` now, for a person, or nothing. Reads nothing where there is no budget."""
+        if self._rules.of_project(project) == self._rules.day == Budget():
+            return ""
+        now = self._clock()
+        day = self._read(f"{self._folder}/{day_of(now)}.json")
+        return used_up(day, project, self._rules, now) if day else ""
+
+    def days(self, since: str = "") -> Iterator[tuple[str, Day]]:
+        """(YYYY-MM-DD, what was used) of each day from `since` on, the oldest first."""
+        for name in sorted(_names(self._folder)):
+            day, dot, ending = name.partition(".")
+            if dot and ending == "json" and day >= since and (found := self._read(f"{self._folder}/{name}")):
+                yield day, found
+
+    def _read(self, path: str) -> Day | None:
+        return read_as(path, Day.from_fields, self._log)
+
+
+def _names(folder: str) -> Iterable[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return ()
