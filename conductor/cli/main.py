@@ -35,6 +35,8 @@ COMMANDS = {
     "drain": "conductor.cli.live:drain",
     "stop": "conductor.cli.live:stop",
     "reload": "conductor.cli.live:reload",
+    "limits": "conductor.cli.limiting:limits",
+    "usage": "conductor.cli.using:usage",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
     "sim": "conductor.cli.simulating:sim",

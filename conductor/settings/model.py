@@ -14,6 +14,7 @@ from conductor.domain.home import Home
 from conductor.domain.models import merged_aliases
 from conductor.domain.task import DEFAULT_POOL
 from conductor.settings.agents import AgentSettings, BaseUrl, ProviderSettings, setups_of
+from conductor.settings.limits import BudgetSettings, LimitSettings
 from conductor.settings.source import raw_settings
 from conductor.settings.values import Bytes, KindName, ModelName, Name, Seconds, Strict
 
@@ -49,6 +50,9 @@ class Settings(Strict):
     )
     autonomy: Autonomy = Field(Autonomy.WORKSPACE, description="how far agents may go: read-only, workspace, full")
     simulate: BaseUrl = Field("", description="the address of a `conductor sim`, in place of every provider")
+    limits: LimitSettings = LimitSettings.model_validate({})
+    budgets: BudgetSettings = BudgetSettings.model_validate({})
+    prices: str = Field("prices.yaml", description="prices of models, over the shipped ones; a file, in the home")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
     max_idle_time: Seconds = Field(300.0, description="an idle worker is replaced after this")
     timeout: Seconds = Field(3600.0, description="how long an attempt may run")
@@ -104,6 +108,8 @@ _SECTIONS: dict[str, type[Strict]] = {
     "restart": RestartSettings,
     "agents": AgentSettings,
     "providers": ProviderSettings,
+    "limits": LimitSettings,
+    "budgets": BudgetSettings,
 }
 
 
