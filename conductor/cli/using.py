@@ -87,7 +87,7 @@ def _print_table(by: tuple[str, ...], groups: dict[tuple[str, ...], Spent]) -> N
     total = sum(groups.values(), Spent())
     lines = [head, *(_cells(key, spent) for key, spent in groups.items())]
     if len(groups) > 1:
-        lines.append(_cells(("total", *("" for _ in by[1:])), total))
+        lines.append(("total", *("" for _ in by[1:]), *_counts(total)))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         cells = (
@@ -101,7 +101,11 @@ def _print_table(by: tuple[str, ...], groups: dict[tuple[str, ...], Spent]) -> N
 
 
 def _cells(key: tuple[str, ...], spent: Spent) -> tuple[str, ...]:
+    names = ("".join(char if char.isprintable() else "·" for char in name) or "-" for name in key)
+    return (*names, *_counts(spent))
+
+
+def _counts(spent: Spent) -> tuple[str, ...]:
     used = spent.usage
     counts = (spent.runs, used.input, used.cached, used.cache_written, used.output)
-    names = ("".join(char if char.isprintable() else "·" for char in name) or "-" for name in key)
-    return (*names, *(f"{count:,}" for count in counts), money(spent))
+    return (*(f"{count:,}" for count in counts), money(spent))
