@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conductor.ports import Agent, AgentRegistry
 
 BUILT_IN = {
+    "claude": "conductor.agents.claude:ClaudeAgent",
     "command": "conductor.agents.command:CommandAgent",
 }
 
