@@ -17,7 +17,7 @@ def judge_told(prompt: Prompt, ending: Ending, *, tolerate_denials: bool = False
     """
     failure, reason = _why_no_success(ending, tolerant=tolerate_denials or bool(prompt.spec.verify))
     told = ending.told
-    text = told.text or ("" if not reason else ending.tail)
+    text = told.text or reason
     return AgentReport(
         succeeded=not reason,
         reason=reason[:_LONGEST_REASON],
@@ -46,12 +46,12 @@ def _why_no_success(ending: Ending, *, tolerant: bool) -> tuple[Failure, str]:
             return Failure.DENIED, f"refused: {'; '.join(told.denials[:5])}"
         return (Failure.NONE, "") if told.text.strip() else (Failure.EMPTY, "it ended well and said nothing")
     said = _said(told)
-    failure = _class_of(told, said or ending.tail[-4000:])
+    failure = _class_of(told, said or plain_lines(ending.tail)[-4000:])
     if said:
         return failure, f"{said} ({how})" if how else said
     if told.end is None and ending.exit_code == 0:
         return failure or Failure.CUT, "exit 0, but the agent's own result never came"
-    return failure, f"{how or 'no success'}: {last_line(ending.tail)}".rstrip(": ")
+    return failure, f"{how or 'no success'}: {last_line(plain_lines(ending.tail))}".rstrip(": ")
 
 
 def _said(told: Tally) -> str:
@@ -92,6 +92,12 @@ def how_ended(ending: Ending) -> str:
     if ending.signal:
         return f"signal {ending.signal}"
     return f"exit {ending.exit_code}" if ending.exit_code else ""
+
+
+def plain_lines(tail: str) -> str:
+    """What an agent that streams JSON lines said besides: on its standard error, mostly. Its stream holds everybody's
+    words, and a class must not follow from what a tool printed."""
+    return "\n".join(line for line in tail.splitlines() if not line.lstrip().startswith("{"))
 
 
 def last_line(text: str) -> str:
