@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from conductor.domain.failure import Failure, status_failure, words_failure
 from conductor.domain.tally import Tally
 from conductor.ports import AgentReport, Ending, Prompt
 
 _LONGEST_REASON = 500
+
+
+_MISUSED = re.compile(
+    r"unknown (?:option|argument)|unexpected argument|invalid value .{1,60} for '--|error loading config"
+    r"|conductor: can't start",
+    re.IGNORECASE,
+)
 
 
 def judge_told(prompt: Prompt, ending: Ending, *, tolerate_denials: bool = False) -> AgentReport:
@@ -84,6 +93,8 @@ def _class_of(told: Tally, said: str) -> Failure:
             return found
     if told.denials:
         return Failure.DENIED
+    if told.end is None and not told.calls and _MISUSED.search(said):
+        return Failure.BAD_CONFIG
     return words_failure(said)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from conductor.ports import Agent, AgentRegistry
 
 BUILT_IN = {
+    "codex": "conductor.agents.codex:CodexAgent",
     "claude": "conductor.agents.claude:ClaudeAgent",
     "command": "conductor.agents.command:CommandAgent",
 }
