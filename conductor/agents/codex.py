@@ -54,7 +54,7 @@ daemon_auto_start = false
 [analytics]
 enabled = false
 """
-"""A provider of our own, for the built-in one tries WebSockets for ten seconds first and can't be told to retry less."""
+"""A provider of our own, for the built-in one tries WebSockets for ten seconds first and retries as it likes."""
 
 
 class CodexAgent(PlainAgent):
