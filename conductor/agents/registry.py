@@ -16,6 +16,8 @@ BUILT_IN = {
     "codex": "conductor.agents.codex:CodexAgent",
     "claude": "conductor.agents.claude:ClaudeAgent",
     "command": "conductor.agents.command:CommandAgent",
+    "openclaw": "conductor.agents.openclaw:OpenClawAgent",
+    "opencode": "conductor.agents.opencode:OpenCodeAgent",
 }
 
 

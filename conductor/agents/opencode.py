@@ -1,0 +1,135 @@
+"""OpenCode: one `opencode run` for each attempt, with folders of its own for all that it keeps.
+
+OpenCode has no sandbox. What its permissions confine, truthfully: its file tools stay in the workspace unless autonomy
+is `full`; `read-only` leaves it tools that read and search, no shell, no web; a shell command (`workspace`, `full`) has
+all the rights of the user who runs conductor. Every class of permission is said: one that would be asked about hangs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from conductor.agents.judgement import judge_told
+from conductor.agents.opencode_reader import OpenCodeReader
+from conductor.agents.private_home import private_folders, private_home
+from conductor.agents.shape import PlainAgent
+from conductor.domain.agent_setup import Autonomy
+from conductor.domain.errors import BadTask
+from conductor.ports import Abilities, AgentReport, Ending, EventReader, Launch, Prompt
+
+_LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
+"""Its variants of a model. One that the model does not have is left out by OpenCode without a word."""
+_LONGEST_SILENCE_MS = 180_000
+"""Between two pieces of a model's answer: without it a cut stream hangs it for five minutes."""
+_SECRETS = {"*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow"}
+_SILENT = "AUTOUPDATE MODELS_FETCH LSP_DOWNLOAD SHARE CLAUDE_CODE EXTERNAL_SKILLS EMBEDDED_WEB_UI PRUNE DEFAULT_PLUGINS"
+"""What of OPENCODE_DISABLE_... is set: nothing but the model is asked over the network."""
+
+
+class OpenCodeAgent(PlainAgent):
+    """Tells usage and cost after each step, and a failed call's status and headers."""
+
+    abilities = Abilities(
+        stream=True,
+        usage=True,
+        limits=True,
+        binary="opencode",
+        forms=("anthropic", "openai", "gemini"),
+        thinking=_LEVELS,
+        memory_bytes=590 * 1_048_576,
+    )
+
+    def launch(self, prompt: Prompt) -> Launch:
+        if prompt.thinking and prompt.thinking not in _LEVELS:
+            raise BadTask(f"thinking {prompt.thinking!r}: opencode accepts {', '.join(_LEVELS)}")
+        model = self._model(prompt)
+        options = ["--model", model] if model else []
+        options += ["--variant", prompt.thinking] if prompt.thinking else []
+        binary = self.setup.binary or "opencode"
+        return Launch(
+            # a title of ours saves the model call that would make one
+            argv=(binary, "run", "--format", "json", "--title", prompt.spec.id, "--dir", prompt.workspace, *options),
+            env=self._environment(prompt),
+            files=(
+                ("prompt.txt", prompt.text),
+                *private_folders(prompt),
+            ),
+            stdin="prompt.txt",
+            structured=True,
+        )
+
+    def reader(self) -> EventReader:
+        return OpenCodeReader(time.time)
+
+    def judge(self, prompt: Prompt, ending: Ending) -> AgentReport:
+        return judge_told(prompt, ending)
+
+    def _model(self, prompt: Prompt) -> str:
+        """`provider/model`, the provider by OpenCode's name for it; empty: its own default."""
+        provider = self.setup.provider
+        if prompt.endpoint is None or provider is None or not prompt.model:
+            return prompt.model
+        return f"{self._provider_id()}/{prompt.model.removeprefix(f'{provider.name}/')}"
+
+    def _provider_id(self) -> str:
+        provider = self.setup.provider
+        form, name = (provider.form, provider.name) if provider else ("anthropic", "")
+        if form == "openai" and name != "openai":
+            return "conductor"
+        return "google" if form == "gemini" else form
+
+    def _environment(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
+        project = () if prompt.autonomy is Autonomy.FULL else (("OPENCODE_DISABLE_PROJECT_CONFIG", "1"),)
+        return (
+            *private_home(prompt),
+            *((f"OPENCODE_DISABLE_{name}", "1") for name in _SILENT.split()),
+            *project,  # a repository's own configuration could start programs and move the provider
+            *(() if prompt.endpoint is not None else self._users_configuration(prompt)),
+            ("OPENCODE_CONFIG_CONTENT", json.dumps(self._configuration(prompt))),
+        )
+
+    def _users_configuration(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
+        environment = prompt.environment
+        folder = environment.get("XDG_CONFIG_HOME", "") or f"{environment.get('HOME', '')}/.config"
+        paths = [environment.get("OPENCODE_CONFIG", "")]
+        paths += [f"{folder}/opencode/{name}" for name in ("opencode.jsonc", "opencode.json", "config.json")]
+        return next(((("OPENCODE_CONFIG", path),) for path in paths if path and os.path.exists(path)), ())
+
+    def _configuration(self, prompt: Prompt) -> dict[str, Any]:
+        """Wins over every other configuration."""
+        ours: dict[str, Any] = {
+            "autoupdate": False,
+            "share": "disabled",
+            "snapshot": False,
+            "permission": _permission(prompt.autonomy),
+        }
+        if prompt.endpoint is None:
+            return ours
+        identity = self._provider_id()
+        model = self._model(prompt)
+        provider: dict[str, Any] = {
+            "options": {
+                "baseURL": prompt.endpoint.url + ("/v1beta" if identity == "google" else "/v1"),
+                "apiKey": prompt.endpoint.key,
+                "chunkTimeout": _LONGEST_SILENCE_MS,
+            },
+        }
+        if identity == "conductor":
+            provider.update(npm="@ai-sdk/openai-compatible", name="conductor")
+        if model:
+            provider["models"] = {model.partition("/")[2]: {}}
+            ours["small_model"] = model
+        return {**ours, "enabled_providers": [identity], "provider": {identity: provider}}
+
+
+def _permission(autonomy: Autonomy) -> dict[str, Any]:
+    if autonomy is Autonomy.FULL:
+        return {"*": "allow", "external_directory": "allow", "question": "deny", "doom_loop": "deny"}
+    reading = dict.fromkeys(("glob", "grep", "list", "lsp", "todowrite", "skill"), "allow")
+    refused = dict.fromkeys(("*", "external_directory", "question", "doom_loop"), "deny")
+    may = "allow" if autonomy is Autonomy.WORKSPACE else "deny"
+    changing = dict.fromkeys(("edit", "bash", "task", "webfetch", "websearch"), may)
+    return {**refused, "read": _SECRETS, **reading, **changing}
