@@ -19,7 +19,8 @@ from typing import Any
 
 from conductor.agents.judgement import judge_told
 from conductor.agents.openclaw_reader import OpenClawReader
-from conductor.agents.private_home import private_folders, private_home, private_tmp, shared_cache
+from conductor.agents.private_home import home_folder, private_home, shared_cache
+from conductor.agents.private_state import private_files, private_tmp
 from conductor.agents.shape import PlainAgent
 from conductor.domain.agent_setup import THINKING_LEVELS, Autonomy
 from conductor.domain.errors import BadTask
@@ -79,7 +80,8 @@ class OpenClawAgent(PlainAgent):
                 ("prompt.txt", prompt.text),
                 (f"{state}/openclaw.json", json.dumps(self._configuration(prompt), indent=1)),
                 (f"{state}/openclaw/agents/main/agent/settings.json", json.dumps(self._session_settings())),
-                *private_folders(prompt),
+                home_folder(prompt),
+                *private_files(prompt),
             ),
             stdin="prompt.txt",
             structured=True,
@@ -101,7 +103,7 @@ class OpenClawAgent(PlainAgent):
         name = provider.name if provider else ""
         model = prompt.model.removeprefix(f"{name}/") or _DEFAULT_MODELS.get(name, "")
         if not model:
-            raise BadTask(f"openclaw needs to be told a model of {name or 'its provider'}: --model, or agents.openclaw.model")
+            raise BadTask(f"openclaw has no model of its own for {name or 'this provider'}: name one, with --model")
         return model
 
     def _environment(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
@@ -115,7 +117,7 @@ class OpenClawAgent(PlainAgent):
             state = ("OPENCLAW_STATE_DIR", f"{prompt.state_directory}/home/.openclaw")
             return (*private_home(prompt), state, *quick)
         return (
-            private_tmp(prompt),
+            ("TMPDIR", private_tmp(prompt)),
             ("OPENCLAW_STATE_DIR", _users_state(prompt.environment)),
             ("OPENCLAW_INCLUDE_ROOTS", os.path.dirname(_users_configuration(prompt.environment))),
             *quick,

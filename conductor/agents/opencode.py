@@ -14,7 +14,8 @@ from typing import Any
 
 from conductor.agents.judgement import judge_told
 from conductor.agents.opencode_reader import OpenCodeReader
-from conductor.agents.private_home import private_folders, private_home
+from conductor.agents.private_home import home_folder, private_home
+from conductor.agents.private_state import Login, private_files, take_home, user_folder
 from conductor.agents.shape import PlainAgent
 from conductor.domain.agent_setup import Autonomy
 from conductor.domain.errors import BadTask
@@ -53,10 +54,7 @@ class OpenCodeAgent(PlainAgent):
             # a title of ours saves the model call that would make one
             argv=(binary, "run", "--format", "json", "--title", prompt.spec.id, "--dir", prompt.workspace, *options),
             env=self._environment(prompt),
-            files=(
-                ("prompt.txt", prompt.text),
-                *private_folders(prompt),
-            ),
+            files=(("prompt.txt", prompt.text), home_folder(prompt), *private_files(prompt, _logins(prompt))),
             stdin="prompt.txt",
             structured=True,
         )
@@ -66,6 +64,9 @@ class OpenCodeAgent(PlainAgent):
 
     def judge(self, prompt: Prompt, ending: Ending) -> AgentReport:
         return judge_told(prompt, ending)
+
+    def settle(self, prompt: Prompt) -> None:
+        take_home(prompt, _logins(prompt))
 
     def _model(self, prompt: Prompt) -> str:
         """`provider/model`, the provider by OpenCode's name for it; empty: its own default."""
@@ -92,9 +93,8 @@ class OpenCodeAgent(PlainAgent):
         )
 
     def _users_configuration(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
-        environment = prompt.environment
-        folder = environment.get("XDG_CONFIG_HOME", "") or f"{environment.get('HOME', '')}/.config"
-        paths = [environment.get("OPENCODE_CONFIG", "")]
+        folder = user_folder(prompt, "XDG_CONFIG_HOME", ".config")
+        paths = [prompt.environment.get("OPENCODE_CONFIG", "")]
         paths += [f"{folder}/opencode/{name}" for name in ("opencode.jsonc", "opencode.json", "config.json")]
         return next(((("OPENCODE_CONFIG", path),) for path in paths if path and os.path.exists(path)), ())
 
@@ -123,6 +123,15 @@ class OpenCodeAgent(PlainAgent):
             provider["models"] = {model.partition("/")[2]: {}}
             ours["small_model"] = model
         return {**ours, "enabled_providers": [identity], "provider": {identity: provider}}
+
+
+def _logins(prompt: Prompt) -> tuple[Login, ...]:
+    """The user's, where the agent finds its own way to its provider."""
+    users = user_folder(prompt, "XDG_DATA_HOME", ".local/share")
+    if prompt.endpoint is not None or not users:
+        return ()
+    private = f"{prompt.state_directory}/data/opencode/auth.json"
+    return (Login(f"{users}/opencode/auth.json", private, renewed=("*", "expires")),)
 
 
 def _permission(autonomy: Autonomy) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from conductor.agents.private_state import private_tmp
 from conductor.ports import Prompt
 
 
@@ -14,20 +15,14 @@ def private_home(prompt: Prompt) -> tuple[tuple[str, str], ...]:
     return (
         ("HOME", f"{state}/home"),
         *((f"XDG_{name.upper()}_HOME", f"{state}/{name}") for name in ("config", "data", "cache", "state")),
-        private_tmp(prompt),
+        ("TMPDIR", private_tmp(prompt)),
         *((("GIT_CONFIG_GLOBAL", git),) if os.path.isabs(git) and os.path.exists(git) else ()),
     )
 
 
-def private_tmp(prompt: Prompt) -> tuple[str, str]:
-    """Some CLIs leave megabytes there with each run."""
-    return "TMPDIR", os.path.join(prompt.state_directory, "tmp")
-
-
-def private_folders(prompt: Prompt) -> tuple[tuple[str, str], ...]:
-    """`Launch.files` that make those folders."""
-    state = prompt.state_directory
-    return tuple((f"{state}/{name}/.keep", "") for name in ("home", "tmp"))
+def home_folder(prompt: Prompt) -> tuple[str, str]:
+    """The entry of `Launch.files` that makes HOME."""
+    return f"{prompt.state_directory}/home/.keep", ""
 
 
 def shared_cache(prompt: Prompt, name: str) -> str:
