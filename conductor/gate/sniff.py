@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conductor.domain.usage import Usage
-from conductor.gate.usages import USAGES, fuller, mapping
+from conductor.gate.usages import USAGES, mapping, merged
 
 LONGEST_READ = 1_048_576
 """Bytes of a line, or of a whole JSON answer: what is longer passes unread."""
@@ -28,19 +28,24 @@ class AnswerReader:
     """Takes the content of one answer to a call of `kind`. `streamed`: it is server-sent events, else JSON."""
 
     def __init__(self, kind: str, *, streamed: bool) -> None:
-        self.usage: Usage | None = None
         self.model = ""
         self.error: Mapping[str, Any] = {}
         """The error object that it told, in whichever form; empty: none."""
         self.came_to_its_end = False
         """It told its own last event; of JSON: it was whole."""
         self._usage_of = USAGES[kind]
+        self._usage: dict[str, Any] = {}
         self._streamed = streamed
         self._pieces: list[bytes] = []
         self._length = 0
         self._overlong = False
         self.unread = False
         """Something was too long to be read."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """None: it told nothing of it."""
+        return self._usage_of(self._usage) if self._usage else None
 
     def feed(self, content: bytes) -> None:
         if not self._streamed:
@@ -115,7 +120,7 @@ class AnswerReader:
             self.model = model[:200]
         told = part.get("usage") or part.get("usageMetadata")
         if isinstance(told, dict):
-            self.usage = fuller(self.usage, self._usage_of(told))
+            self._usage = merged(self._usage, told)
         error = part.get("error")
         if isinstance(error, dict):
             self.error = error

@@ -60,17 +60,9 @@ USAGES: Mapping[str, Callable[[Mapping[str, Any]], Usage]] = {
 }
 
 
-def fuller(one: Usage | None, other: Usage) -> Usage:
-    """Both are of one call and only grow: the larger of each count."""
-    if one is None:
-        return other
-    return Usage(
-        max(one.input, other.input),
-        max(one.cached, other.cached),
-        max(one.cache_written, other.cache_written),
-        max(one.output, other.output),
-        max(one.reasoning, other.reasoning),
-    )
+def merged(told: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tellings of one call, in the provider's own words: counts only grow, and the later one may leave some out."""
+    return {**told, **{name: value for name, value in more.items() if value and count(value) >= count(told.get(name))}}
 
 
 def _inclusive(told: Mapping[str, Any], input_name: str, output_name: str) -> Usage:
