@@ -77,7 +77,7 @@ class JsonLineReader:
     def _guarded(self, read: Any) -> list[AgentEvent]:
         try:
             return list(read())
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
             return [Error(f"an event in an unknown form: {type(error).__name__}: {error}"[:300])]
 
 

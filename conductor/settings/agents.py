@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
+from conductor.settings.generic import GenericOptions
 from conductor.settings.values import Bytes, Name, Strict
 
 
@@ -94,6 +95,8 @@ def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetu
     if provider != "none" and provider not in providers:
         raise ValueError(f"agent {name}: no provider {provider!r}: there is {', '.join(sorted(providers))}")
     options: dict[str, Any] = dict(given.model_extra or {})
+    if kind == "generic":
+        options = GenericOptions.model_validate(options).model_dump(mode="json")
     return AgentSetup(
         name=name,
         kind=kind,
