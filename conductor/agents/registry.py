@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "codex": "conductor.agents.codex:CodexAgent",
     "gemini": "conductor.agents.gemini:GeminiAgent",
+    "generic": "conductor.agents.generic:GenericAgent",
     "claude": "conductor.agents.claude:ClaudeAgent",
     "command": "conductor.agents.command:CommandAgent",
     "openclaw": "conductor.agents.openclaw:OpenClawAgent",
