@@ -158,6 +158,8 @@ class OpenClawReader(JsonLineReader):
             return status_failure(int(found[1]), said)
         if _BAD_CONFIG.search(said):
             return Failure.BAD_CONFIG
+        if "temporarily disabled after a" in said:
+            return Failure.BAD_KEY
         return words_failure(said) or (Failure.TIMEOUT if status == "timeout" else Failure.NONE)
 
 
