@@ -169,7 +169,7 @@ class Doors:
     def _enter(self, setup: AgentSetup, task: str, worker_id: str) -> bool:
         """Checks and enters in one step: two that ask at once see each other."""
         with self._lock:
-            if self._full(setup, self._running.entries()):
+            if self._full(setup, self._running.entries(sweep=True)):
                 return False
             entry = Entry(setup.name, *setup.lane, self.need(setup.name), self._world.clock(), task)
             self._running.enter(worker_id, entry)

@@ -6,6 +6,7 @@ unpriced, usd}], hours: {"14": {project: runs}}}. `unpriced` counts tokens whose
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,8 +44,9 @@ class Spent:
 
     @classmethod
     def of(cls, charge: Charge) -> Spent:
-        unpriced = charge.usage.total if charge.usd is None else 0
-        return cls(charge.runs, charge.unpriced_runs, charge.usage, unpriced, charge.usd or 0.0)
+        usd = charge.usd if charge.usd is not None and 0 <= charge.usd < math.inf else None
+        unpriced = charge.usage.total if usd is None else 0
+        return cls(charge.runs, charge.unpriced_runs, charge.usage, unpriced, usd or 0.0)
 
 
 RowKey = tuple[str, str, str]
@@ -70,6 +72,11 @@ class Day:
     def spent(self, project: str | None = None) -> Spent:
         """Of one project, or of all."""
         return sum((spent for key, spent in self.rows.items() if project in (None, key[0])), Spent())
+
+    def used(self, project: str | None = None) -> tuple[float, int]:
+        """US dollars and tokens of one project, or of all."""
+        rows = [spent for key, spent in self.rows.items() if project in (None, key[0])]
+        return sum(spent.usd for spent in rows), sum(spent.usage.total for spent in rows)
 
     def runs_in(self, hour: str, project: str | None = None) -> int:
         return sum(runs for name, runs in self.hours.get(hour, {}).items() if project in (None, name))
@@ -101,6 +108,8 @@ def _row(fields: Mapping[str, Any]) -> tuple[RowKey, Spent]:
     usage = Usage(*(int(fields.get(name, 0)) for name in names))
     key = (str(fields["project"]), str(fields["agent"]), str(fields["model"]))
     unpriced, usd = int(fields.get("unpriced", 0)), float(fields.get("usd", 0.0))
+    if not 0 <= usd < math.inf:
+        raise ValueError(f"{usd} is no amount")
     return key, Spent(int(fields["runs"]), int(fields.get("unpriced_runs", 0)), usage, unpriced, usd)
 
 
@@ -113,8 +122,9 @@ def used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
     if project:
         checks.insert(0, (f"project {project}", rules.of_project(project), project))
     for name, budget, whose in checks:
-        spent = day.spent(whose)
-        share, how_much = budget.share(spent.usd, spent.usage.total)
+        if budget == Budget():
+            continue
+        share, how_much = budget.share(*day.used(whose))
         if share >= 1.0:
             return f"budget of {name} is used up: {how_much}; it goes on at 00:00 UTC"
         runs = day.runs_in(hour_of(now), whose)
@@ -155,7 +165,7 @@ class DayLedger:
             return ""
         now = self._clock()
         day = self._read(f"{self._folder}/{day_of(now)}.json")
-        return used_up(day, project, self._rules, now) if day else ""
+        return used_up(day or Day(), project, self._rules, now)
 
     def days(self, since: str = "") -> Iterator[tuple[str, Day]]:
         """(YYYY-MM-DD, what was used) of each day from `since` on, the oldest first."""

@@ -61,13 +61,14 @@ class Running:
         self._owner_lives = owner_lives
         self._log = log
 
-    def entries(self) -> list[Entry]:
-        """Those of workers that live; what the others left is removed."""
+    def entries(self, *, sweep: bool = False) -> list[Entry]:
+        """Those of workers that live. `sweep`: what the others left is removed, which only a worker of this home should
+        do: from elsewhere (another container) living ones may look dead."""
         try:
             names = os.listdir(self._folder)
         except FileNotFoundError:
             return []
-        found = (self._entry(name) for name in sorted(names))
+        found = (self._entry(name, sweep) for name in sorted(names))
         return [entry for entry in found if entry is not None]
 
     def enter(self, worker_id: str, entry: Entry) -> None:
@@ -77,11 +78,12 @@ class Running:
         with suppress(FileNotFoundError):
             os.unlink(self._path(worker_id))
 
-    def _entry(self, name: str) -> Entry | None:
+    def _entry(self, name: str, sweep: bool) -> Entry | None:
         worker, _, rest = name.partition(".json")
         if not self._owner_lives(worker):
-            with suppress(OSError):
-                os.unlink(f"{self._folder}/{name}")
+            if sweep:
+                with suppress(OSError):
+                    os.unlink(f"{self._folder}/{name}")
             return None
         return None if rest else read_as(f"{self._folder}/{name}", Entry.from_fields, self._log)
 

@@ -144,6 +144,7 @@ def test_what_a_killed_worker_left_does_not_count_and_is_swept(room: Room) -> No
     room.dead.add("w1")
 
     assert doors.is_open("claude")
+    assert len(room.files("limits/running")) == 2  # to look is not to sweep
     assert doors.admit(task("claude"), "w2") == task("claude")
     assert room.files("limits/running") == ["w2.json"]
 
@@ -278,3 +279,10 @@ def test_runs_of_an_hour_go_on_at_the_full_hour(room: Room) -> None:
     assert doors.why(spec) == "budget of project p is used up: 2 of 2 runs an hour; it goes on at the full hour"
     room.clock.advance(1800)
     assert doors.admit(spec, "w2")
+
+
+def test_a_budget_of_nothing_lets_nobody_in(room: Room) -> None:
+    room.budgets = BudgetRules(project=Budget(usd=0.0))
+
+    assert room.doors().admit(task("claude", project="p"), "w1") is None
+    assert room.doors().admit(task("claude"), "w1")

@@ -75,6 +75,16 @@ def test_money_that_is_not_known_is_counted_as_not_known_and_its_tokens_all_the_
     assert "50 of 50 tokens" in ledger(room).charge(charge(None, 10))
 
 
+@pytest.mark.parametrize("usd", [float("nan"), float("inf"), -1.0])
+def test_an_amount_that_is_none_is_not_known_and_spoils_nothing(room: Room, usd: float) -> None:
+    ledger(room).charge(charge(2.0))
+    ledger(room).charge(charge(usd, 40))
+
+    spent = days(room)["2027-01-15"].spent()
+
+    assert (spent.usd, spent.unpriced) == (2.0, 40)
+
+
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"rows": 5}', b'{"rows": [{}]}', b"\x00" * 40, b'{"hours": {}}'])
 def test_a_day_that_cannot_be_read_is_set_aside_with_a_word_and_begun_anew(room: Room, content: bytes) -> None:
     path = Path(room.home, DAY_FILE)
