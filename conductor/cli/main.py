@@ -37,6 +37,7 @@ COMMANDS = {
     "reload": "conductor.cli.live:reload",
     "limits": "conductor.cli.limiting:limits",
     "usage": "conductor.cli.using:usage",
+    "agents": "conductor.cli.agents:agents",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
     "sim": "conductor.cli.simulating:sim",
