@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -22,9 +23,19 @@ def _key_reference(text: str) -> str:
 
 
 def _base_url(url: str) -> str:
-    if url and not url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+    if url and (is_exposed(url) or not urlsplit(url).hostname):
         raise ValueError("a provider is reached by https://, or by http:// on this machine alone")
     return url.rstrip("/")
+
+
+def is_exposed(url: str) -> bool:
+    """Whether what is sent there can be read on its way: anything but https, beyond this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return True
+    return parts.scheme != "https" and not (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1"))
 
 
 KeyReference = Annotated[str, AfterValidator(_key_reference)]
