@@ -1,14 +1,20 @@
-"""`conductor init`: a commented conductor.yaml to begin with."""
+"""`conductor init`: finds the agents that are here, and writes a commented conductor.yaml to begin with."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from conductor.app import open_layout
 from conductor.domain.errors import UsageError
 from conductor.kit.durable import replace_file
+
+if TYPE_CHECKING:
+    from conductor.cli.choosing import Candidate
 
 TEMPLATE = """\
 # conductor.yaml: settings of this home. What is commented out is the default.
@@ -21,6 +27,11 @@ TEMPLATE = """\
 # workers: 3                 # workers of the pool `default`
 # pools:                     # further pools, for `conductor submit --pool heavy`
 #   heavy: {{workers: 1}}
+
+# autonomy: workspace        # how far agents may go: read-only, workspace, full (unconfined)
+# models: {{}}                 # names for models beyond cheap, primary, coder, research: quick: {{claude: haiku}}
+# agents: {{}}                 # agents by name, where they differ: claude: {{model: opus, thinking: high}}
+# providers: {{}}              # who serves models; keys are said by their place: env:NAME, file:/PATH, credential:NAME
 
 # timeout: 1h                # how long an attempt may run
 # stall_timeout: 10m         # how long an agent may say nothing; no limit by default
@@ -45,19 +56,81 @@ TEMPLATE = """\
 """
 
 
+API_KINDS = ("anthropic",)
+"""Kinds whose library takes seconds to import: a pool of their own pays that once."""
+
+_POOLS = "# pools:                     # further pools, for `conductor submit --pool heavy`\n#   heavy: {workers: 1}\n"
+_AGENTS = "# agents: {}  "
+_API_POOL = """\
+pools:                       # further pools, for `conductor submit --pool heavy`
+  api: {workers: 3}          # its nursery keeps the API's library loaded
+  # heavy: {workers: 1}
+"""
+_API_AGENTS = "agents: {anthropic: {pool: api}}  "
+
+
 @click.command()
 @click.option("--agent", help="Make this the default agent.")
+@click.option(
+    "--simulate", metavar="URL", default="", help="Use the `conductor sim` at this address for every provider."
+)
 @click.option("--force", is_flag=True, help="Replace a conductor.yaml that is there.")
 @click.pass_obj
-def init(home_flag: str | None, agent: str | None, force: bool) -> None:
-    """Makes the home and writes a commented conductor.yaml into it."""
-    from conductor.agents.registry import installed_kinds
+def init(home_flag: str | None, agent: str | None, simulate: str, force: bool) -> None:
+    """Makes the home and writes a commented conductor.yaml into it, for the agents and keys found here.
 
-    if agent is not None and agent not in installed_kinds():
-        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_kinds()))}")
+    Keys stay where they are: the file only says where. Says on standard error what it chose and why.
+    """
+    from conductor.agents.registry import installed_kinds
+    from conductor.cli.choosing import choose, explain
+
+    kinds = installed_kinds()
+    if agent is not None and agent not in kinds:
+        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(kinds))}")
+    candidates = _candidates(kinds, simulate)
     home = open_layout(home_flag, os.environ).home
     if os.path.exists(home.settings_file) and not force:
         raise UsageError(f"{home.settings_file} is there already: edit it, or --force to replace it")
-    text = TEMPLATE.format(agent_line=f"agent: {agent}" if agent else "# agent: command")
+    chosen = None if agent else choose(candidates)
+    with_api = agent in API_KINDS or any(one.works and one.kind in API_KINDS for one in candidates)
+    text = settings_text(agent or (chosen.kind if chosen else ""), simulate, with_api=with_api)
     replace_file(home.settings_file, text.encode(), synced=True)
     click.echo(home.settings_file)
+    if not agent:
+        click.echo("\n".join(explain(chosen, candidates, simulate)), err=True)
+
+
+def _candidates(kinds: Mapping[str, str], simulate: str) -> list[Candidate]:
+    """What is here of each kind that a default can be. Raises UsageError for an address that can't be used."""
+    from pydantic import ValidationError
+
+    from conductor.cli.agent_facts import abilities_of, access_of, chosen_setups, has_access, is_installed, program_path
+    from conductor.cli.choosing import PREFERRED, Candidate
+    from conductor.settings.model import Settings
+
+    try:
+        setups = chosen_setups(Settings(simulate=simulate), kinds)
+    except ValidationError as error:
+        raise UsageError(f"--simulate {simulate}: {error.errors()[0]['msg']}") from None
+    found = []
+    for kind in (kind for kind in PREFERRED if kind in setups):
+        setup = setups[kind]
+        abilities = abilities_of(setup, kinds)
+        path = program_path(setup, abilities, os.environ)
+        access = has_access(setup, os.environ)
+        fault = access_of(setup, os.environ)["access_fault"]
+        found.append(Candidate(kind, is_installed(setup, abilities, path), path, access, fault))
+    return found
+
+
+def settings_text(agent: str, simulate: str, *, with_api: bool) -> str:
+    """conductor.yaml: what was chosen, and everything else commented out."""
+    chosen = [f"agent: {agent}" if agent else "# agent: command"]
+    if simulate:
+        chosen.append(
+            f"simulate: {json.dumps(simulate)}   # no real model answers; take this line out to use the real ones"
+        )
+    text = TEMPLATE.format(agent_line="\n".join(chosen))
+    if with_api:
+        text = text.replace(_POOLS, _API_POOL).replace(_AGENTS, _API_AGENTS)
+    return text
