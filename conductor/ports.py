@@ -181,7 +181,7 @@ class Abilities:
     """What one run takes at its peak, as measured; 0: as good as nothing."""
     preload: tuple[str, ...] = ()
     """Modules worth loading once in its pool's nursery."""
-    prompted: bool = False
+    prompted: bool = True
     """It asks a model: it gets a prompt from the templates, a private state folder, a meter and, where it has a
     provider, a gate. `command` and its like get the description as it is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conductor.agents.judgement import how_ended, last_line
 from conductor.agents.shape import PlainAgent
-from conductor.ports import AgentReport, Ending, Launch, Prompt
+from conductor.ports import Abilities, AgentReport, Ending, Launch, Prompt
 
 LONGEST_ARGUMENT = 100_000
 """The kernel takes 131,072 bytes in one argument; a longer command line goes into a file."""
@@ -12,6 +12,8 @@ LONGEST_ARGUMENT = 100_000
 
 class CommandAgent(PlainAgent):
     """Makes conductor a plain, durable job queue."""
+
+    abilities = Abilities(stream=True, prompted=False)
 
     def launch(self, prompt: Prompt) -> Launch:
         description = prompt.spec.description

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from conductor import __version__
-from conductor.app import run_daemon
+from conductor.app.daemon import run_daemon
 from conductor.cli.types import DURATION
 
 

@@ -12,6 +12,7 @@ from conductor.domain.retry import RetryPolicy, Verdict
 from conductor.domain.task import Claim, TaskSpec
 from conductor.domain.view import Counts, Ended, Queued, Recovered, Running, TaskView, Tended, Waiting
 from conductor.kit.durable import sync_directory, write_synced
+from conductor.ports import Doorkeeper
 from conductor.queue import listing, recovery, unpacking
 from conductor.queue.accepting import Accepting
 from conductor.queue.attempts import Attempts
@@ -30,9 +31,10 @@ class DirectoryQueue:
         self._attempts = Attempts(self._files, surroundings.policy)
         self._unpacker = unpacking.Unpacker(self._files)
 
-    def use_policy(self, policy: RetryPolicy) -> None:
+    def use_policy(self, policy: RetryPolicy, doorkeeper: Doorkeeper | None = None) -> None:
         """From now on: after a reload."""
         self._attempts.policy = policy
+        self._files.doorkeeper = doorkeeper
 
     def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
         self._accepting.submit(spec, fresh=fresh)

@@ -38,6 +38,7 @@ def is_exposed(url: str) -> bool:
     return parts.scheme != "https" and not (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1"))
 
 
+AbsolutePath = Annotated[str, Field(pattern=r"^(/.*)?$")]
 KeyReference = Annotated[str, AfterValidator(_key_reference)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
@@ -48,6 +49,11 @@ class ProviderSettings(Strict):
     key: KeyReference | None = Field(None, description="where its key is: env:NAME, file:/PATH, credential:NAME")
     account: Name = Field("default", description="limits belong to a provider and an account")
     concurrency: int | None = Field(None, ge=1, le=1000, description="most agents at once")
+
+
+class ProjectSettings(Strict):
+    secrets: AbsolutePath = Field("", description="NAME=VALUE lines, mode 0600: keys for this project's agents alone")
+    context: AbsolutePath = Field("", description="a file whose text every prompt of the project begins with")
 
 
 class AgentSettings(Strict):

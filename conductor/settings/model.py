@@ -13,7 +13,7 @@ from conductor.domain.errors import SettingsInvalid
 from conductor.domain.home import Home
 from conductor.domain.models import merged_aliases
 from conductor.domain.task import DEFAULT_POOL
-from conductor.settings.agents import AgentSettings, BaseUrl, ProviderSettings, setups_of
+from conductor.settings.agents import AgentSettings, BaseUrl, ProjectSettings, ProviderSettings, setups_of
 from conductor.settings.limits import BudgetSettings, LimitSettings
 from conductor.settings.source import raw_settings
 from conductor.settings.values import Bytes, KindName, ModelName, Name, Seconds, Strict
@@ -50,6 +50,7 @@ class Settings(Strict):
     )
     autonomy: Autonomy = Field(Autonomy.WORKSPACE, description="how far agents may go: read-only, workspace, full")
     simulate: BaseUrl = Field("", description="the address of a `conductor sim`, in place of every provider")
+    projects: dict[Name, ProjectSettings] = Field({}, description="what belongs to single projects")
     limits: LimitSettings = LimitSettings.model_validate({})
     budgets: BudgetSettings = BudgetSettings.model_validate({})
     prices: str = Field("prices.yaml", description="prices of models, over the shipped ones; a file, in the home")
@@ -108,6 +109,7 @@ _SECTIONS: dict[str, type[Strict]] = {
     "restart": RestartSettings,
     "agents": AgentSettings,
     "providers": ProviderSettings,
+    "projects": ProjectSettings,
     "limits": LimitSettings,
     "budgets": BudgetSettings,
 }

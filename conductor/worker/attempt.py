@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from conductor.domain.agent_events import Limit
-from conductor.domain.budget import Budget, parse_budget
 from conductor.domain.errors import BadTask
 from conductor.domain.failure import Failure, status_failure
 from conductor.domain.lines import format_task
@@ -105,7 +104,15 @@ class _Run:
             if checked is None:
                 return None
             judged = checked if checked.outcome is not Outcome.SUCCESS else judged
+        self._learn(end, succeeded=judged.outcome is Outcome.SUCCESS)
         return self._result(end, report, judged, log.received_bytes)
+
+    def _learn(self, end: ProcessEnd, *, succeeded: bool) -> None:
+        """What this run took, so that the next one is let in only where there is room for it."""
+        agent, keeper = self._prepared.agent, self._bench.doorkeeper
+        if keeper is not None and agent.abilities.prompted:
+            version = self._tally.version
+            keeper.learn(agent.setup.name, succeeded=succeeded, peak_bytes=end.peak_memory_bytes, version=version)
 
     def leave(self) -> None:
         """Whatever happened: the login taken home, gate and private state gone."""
@@ -123,7 +130,7 @@ class _Run:
     def _make_watch(self) -> Watch:
         prepared, config = self._prepared, self._bench.config
         events = EventFile(f"{self._claim.directory}/agent.jsonl", config.log_bytes, self._masker)
-        patience = Patience(config.wait_in_run_seconds)
+        patience = Patience(config.limits.wait_in_run)
         notice = self._bench.notice
         return Watch(prepared.agent.reader(), prepared.gate, events, self._make_meter(), patience, notice)
 
@@ -131,8 +138,8 @@ class _Run:
         """Only where there is anything to be counted."""
         if not self._prepared.agent.abilities.prompted:
             return None
-        spec, config, setup = self._claim.spec, self._bench.config, self._prepared.agent.setup
-        budget = parse_budget(spec.budget) if spec.budget else Budget(config.task_usd, config.task_tokens)
+        spec, setup = self._claim.spec, self._prepared.agent.setup
+        budget = self._bench.config.budgets.of_task(spec)
         account = Account(spec.project, setup.name, self._prepared.prompt.model)
         return Meter(account, budget, self._bench.ledger, self._bench.price_of_model)
 

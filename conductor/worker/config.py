@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from conductor.domain.limit_rules import BudgetRules, LimitRules
 from conductor.domain.retry import RetryPolicy
 
 
@@ -34,11 +35,14 @@ class WorkerConfig:
     """Project to the file with its own keys."""
     project_contexts: dict[str, str] = field(default_factory=dict)
     """Project to the file whose text every prompt of it begins with."""
-    task_usd: float | None = None
-    """The budget of a task that names none."""
-    task_tokens: int | None = None
-    wait_in_run_seconds: float = 30.0
-    """How long a limit may be for the agent to wait it out by itself."""
+    declared: dict[str, int] = field(default_factory=dict)
+    """Bytes that each agent's adapter says it takes."""
+    warm: tuple[str, ...] = ()
+    """Agents whose adapters the nursery loads before it forks."""
+    limits: LimitRules = LimitRules()
+    budgets: BudgetRules = BudgetRules()
+    prices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The user's, over the shipped ones."""
     cgroup: str = ""
     """The folder in which each attempt gets a group of its own; empty: none."""
     retry: RetryPolicy = RetryPolicy()
@@ -49,7 +53,9 @@ class WorkerConfig:
     @classmethod
     def from_json(cls, text: str) -> WorkerConfig:
         fields = json.loads(text)
-        retry = RetryPolicy(**fields.pop("retry"))
-        for name in ("preload", "env_pass"):
+        for name in ("preload", "env_pass", "warm"):
             fields[name] = tuple(fields[name])
-        return cls(**fields, retry=retry)
+        fields["retry"] = RetryPolicy(**fields["retry"])
+        fields["limits"] = LimitRules.from_dict(fields["limits"])
+        fields["budgets"] = BudgetRules.from_dict(fields["budgets"])
+        return cls(**fields)

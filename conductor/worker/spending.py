@@ -46,6 +46,7 @@ class Meter:
         self._charged = Usage()
         self._charged_usd: float | None = None
         self._runs = 1
+        self._settled = False
         self._next_charge = 0.0
         self.warning = ""
         """What 80 % of the budget were, once they are used."""
@@ -71,16 +72,23 @@ class Meter:
         """The last charge; a run that told nothing is charged as one whose cost is unknown."""
         usd, _ = cost_of(tally, self._account.model, self._price_of_model)
         usage = tally.usage or Usage()
-        if self._runs or usage != self._charged or usd != self._charged_usd:
-            self._charge(tally, usage, usd)
+        if not self._settled:
+            self._settled = True
+            self._charge(tally, usage, usd, unpriced=int(usd is None))
 
-    def _charge(self, tally: Tally, usage: Usage, usd: float | None) -> str:
+    def _charge(self, tally: Tally, usage: Usage, usd: float | None, unpriced: int = 0) -> str:
         if self._ledger is None:
             return ""
         delta = None if usd is None else max(0.0, usd - (self._charged_usd or 0.0))
         account = self._account
         charge = Charge(
-            account.project, account.agent, tally.model or account.model, usage - self._charged, delta, self._runs
+            project=account.project,
+            agent=account.agent,
+            model=tally.model or account.model,
+            usage=usage - self._charged,
+            usd=delta,
+            runs=self._runs,
+            unpriced_runs=unpriced,
         )
         self._charged, self._charged_usd, self._runs = usage, usd, 0
         return self._ledger.charge(charge)

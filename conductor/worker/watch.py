@@ -25,7 +25,7 @@ _FAILED_CALLS = 6
 class Patience:
     """How long a limit may be for the agent to wait it out by itself, in seconds."""
 
-    wait_in_run: float = 30.0
+    wait_in_run: float = 60.0
 
 
 class Watch:
@@ -51,6 +51,7 @@ class Watch:
         self._clock = clock
         self._hopeless_since: float | None = None
         self._warned = False
+        self._is_closed = False
 
     @property
     def is_structured(self) -> bool:
@@ -71,11 +72,13 @@ class Watch:
             self._take(self._reader.close())
 
     def close(self) -> None:
-        """After the last process is gone."""
-        self.look_at_calls()
+        """After the last process is gone; again, it changes nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self.gate is not None:
             self.gate.close()
-            self._take(self.gate.take())
+            self.look_at_calls()
         if self._meter is not None:
             self._meter.settle(self.tally)
         self._events.close()
@@ -92,6 +95,8 @@ class Watch:
             self._meter.update(self.tally, now)
             self._warn(self._meter.warning)
             if self._meter.spent:
+                if self.gate is not None:
+                    self.gate.refuse(self._meter.spent)
                 return Cut.BUDGET
         if self.tally.limit is not None and self._is_long(self.tally.limit):
             return Cut.LIMITED

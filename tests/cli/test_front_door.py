@@ -155,7 +155,7 @@ config = WorkerConfig("/nowhere", "default", registry.BUILT_IN)
 ours.sendall(config.to_json().encode() + b"\\n")
 from conductor.worker.nursery import Nursery
 Nursery.run = lambda self: 0
-from conductor.app import run_nursery
+from conductor.app.nursery import run_nursery
 assert run_nursery(theirs.fileno(), writing) == 0
 theirs.detach()
 """

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conductor.app import nursery_command
+from conductor.app.nursery import nursery_command
 from conductor.domain.home import Home
 from conductor.domain.wire import Born, Busy, Died, Fork, LineBuffer, Message, NurseryUp, Ready, parse_message
 from conductor.queue.layout import open_home

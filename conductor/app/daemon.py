@@ -1,0 +1,140 @@
+"""Wiring of the daemon."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from conductor.app import open_layout, patient_queue
+from conductor.app.nursery import nursery_command
+from conductor.domain.home import Home
+from conductor.domain.retry import RetryPolicy
+from conductor.domain.task import DEFAULT_POOL
+
+if TYPE_CHECKING:
+    from conductor.ports import Agent
+    from conductor.settings.model import Settings
+    from conductor.supervisor.plan import SupervisorPlan
+    from conductor.worker.config import WorkerConfig
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    waits = settings.retry
+    return RetryPolicy(settings.retries, waits.max_lost, waits.first_wait, waits.longest_wait)
+
+
+def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> SupervisorPlan:
+    """What the supervisor and the nurseries are told, from checked settings."""
+    from conductor.kit.cgroup import delegated_cgroup
+    from conductor.supervisor.plan import PoolPlan, SupervisorPlan
+    from conductor.supervisor.policy import RestartPolicy
+
+    restart = settings.restart
+    cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
+    common = _common_config(home, settings, kinds, cgroup)
+    adapters = _adapters(common)
+    pools = {
+        name: PoolPlan(pool.workers, _pool_config(common, name, pool.preload, settings, adapters).to_json())
+        for name, pool in settings.all_pools().items()
+    }
+    return SupervisorPlan(
+        pools=pools,
+        default_agent=settings.agent,
+        poll_interval=settings.poll_interval,
+        stop_timeout=settings.stop_timeout,
+        grace=settings.grace,
+        timeout=settings.timeout,
+        restart=RestartPolicy(
+            restart.budget,
+            restart.first_delay,
+            restart.longest_delay,
+            restart.start_timeout,
+            idle_timeout=settings.max_idle_time + 60.0,
+        ),
+        cgroup=cgroup,
+    )
+
+
+def _common_config(home: Home, settings: Settings, kinds: Mapping[str, str], cgroup: str) -> WorkerConfig:
+    """What is the same for every pool."""
+    from conductor.settings.limits import user_prices
+    from conductor.worker.config import WorkerConfig
+
+    return WorkerConfig(
+        home=home.path,
+        pool="",
+        kinds=dict(kinds),
+        agents={name: setup.to_dict() for name, setup in settings.agent_setups().items()},
+        max_idle_seconds=settings.max_idle_time,
+        timeout_seconds=settings.timeout,
+        stall_seconds=settings.stall_timeout,
+        grace_seconds=settings.grace,
+        log_bytes=settings.log_cap,
+        env_pass=(*settings.environment, "OPENCLAW_BIN", "DISCORD_CHANNEL"),
+        models=settings.aliases(),
+        project_secrets={name: project.secrets for name, project in settings.projects.items() if project.secrets},
+        project_contexts={name: project.context for name, project in settings.projects.items() if project.context},
+        limits=settings.limits.rules(),
+        budgets=settings.budgets.rules(),
+        prices=user_prices(home, settings.prices),
+        cgroup=cgroup,
+        retry=retry_policy(settings),
+    )
+
+
+def _adapters(config: WorkerConfig) -> dict[str, Agent]:
+    """Every agent that can be made. One whose adapter is missing or broken fails its tasks with the reason."""
+    from conductor.agents.registry import registry
+
+    load, found = registry(config.agents, config.kinds), {}
+    for name in config.agents:
+        with suppress(Exception):  # a plug-in may raise whatever it likes
+            found[name] = load(name)
+    return found
+
+
+def _pool_config(
+    common: WorkerConfig, pool: str, preload: Iterable[str], settings: Settings, adapters: Mapping[str, Agent]
+) -> WorkerConfig:
+    """With what is worth loading in that pool's nursery: the adapters of the agents that are set up for it."""
+    at_home = {name for name, one in settings.agents.items() if (one.pool or DEFAULT_POOL) == pool}
+    if pool == DEFAULT_POOL and settings.agent not in ("", "command", *settings.agents):
+        at_home.add(settings.agent)
+    warm = sorted(name for name in at_home if name in adapters)
+    modules = [*preload, *(module for name in warm for module in adapters[name].abilities.preload)]
+    declared = {name: agent.abilities.memory_bytes for name, agent in adapters.items()}
+    return replace(common, pool=pool, preload=tuple(dict.fromkeys(modules)), warm=tuple(warm), declared=declared)
+
+
+def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
+    """conductord, whole. Raises ConductorError when it can't start."""
+    from conductor.supervisor.boot import Boot
+
+    layout = open_layout(home_flag, os.environ)
+    boot = Boot(layout.home, os.environ, flags)
+    with boot.only_daemon():
+        settings = boot.load_settings()
+        from conductor.agents.registry import installed_kinds
+
+        for name, value in (("OPENCLAW_BIN", settings.openclaw_bin), ("DISCORD_CHANNEL", settings.discord_channel)):
+            if value:
+                os.environ[name] = value  # agents get them from us
+        kinds = installed_kinds()
+        queue = patient_queue(layout, retry_policy(settings))
+
+        def reload() -> SupervisorPlan:
+            fresh = boot.load_settings()
+            queue.use_policy(retry_policy(fresh))
+            return make_plan(layout.home, fresh, kinds)
+
+        return boot.run(
+            plan=make_plan(layout.home, settings, kinds),
+            reload=reload,
+            queue=queue,
+            inbox=layout.inbox,
+            nursery_command=nursery_command,
+            use_terminal=use_terminal,
+        )
