@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -42,6 +42,13 @@ _TAG = re.compile(r"\s?\[(model|thinking):([^\[\]\s]+)\]")
 @click.option("--retries", type=int, help="Further attempts after a failure; 0 by default.")
 @click.option("--workspace", type=click.Path(file_okay=False), help="Where it runs; here by default.")
 @click.option("--env", multiple=True, metavar="K=V", help="A variable for the agent; may be given again.")
+@click.option("--project", help="Whose budget, keys and context it uses.")
+@click.option("--budget", help="What it may cost: 2usd, 500ktok, or both with a comma.")
+@click.option("--verify", metavar="COMMAND", help="A shell command that must pass in the workspace before it is done.")
+@click.option("--fallback", metavar="AGENT[:MODEL],...", help="Who takes over while its own agent can't.")
+@click.option("--autonomy", type=click.Choice(["read-only", "workspace", "full"]), help="How far the agent may go.")
+@click.option("--criterion", multiple=True, help="What must hold when it is done; may be given again.")
+@click.option("--spec", "spec_file", type=click.Path(exists=True, dir_okay=False), help="A file for the prompt.")
 @click.option("--lines", is_flag=True, help="With `-`: standard input is task lines, id|description|model|thinking|...")
 @click.option("--wait", is_flag=True, help="Return when it has ended; exit 1 when it failed.")
 @click.pass_obj
@@ -58,7 +65,7 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     layout = open_layout(home_flag, os.environ)
     home = layout.home
     settings = raw_settings(home, os.environ)
-    specs, fresh = _specs_of(description, options, str(settings.get("agent") or ""))
+    specs, fresh = _specs_of(description, options, _Defaults.of(settings))
     accepted = _accept(layout, specs, fresh, if_absent=options["if_absent"])
     rung = _ring(home, specs)
     sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
@@ -73,12 +80,32 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     return CliExit.WELL
 
 
-def _specs_of(description: str, options: dict[str, Any], default_agent: str) -> tuple[list[TaskSpec], frozenset[str]]:
+@dataclass(frozen=True)
+class _Defaults:
+    """What the settings say of tasks that say nothing themselves. Unchecked: conductord checks them as it starts."""
+
+    agent: str
+    fallback: tuple[str, ...]
+    pools: dict[str, str]
+    """Agents that are set up, and the pool of each."""
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> _Defaults:
+        agents, fallback = settings.get("agents"), settings.get("fallback")
+        named = agents.items() if isinstance(agents, dict) else ()
+        return cls(
+            str(settings.get("agent") or ""),
+            tuple(map(str, fallback)) if isinstance(fallback, list) else (),
+            {str(name): str(one.get("pool") or "") if isinstance(one, dict) else "" for name, one in named},
+        )
+
+
+def _specs_of(description: str, options: dict[str, Any], defaults: _Defaults) -> tuple[list[TaskSpec], frozenset[str]]:
     """The tasks asked for, and which of their ids were made up here."""
     if description != "-":
         if options["lines"]:
             raise UsageError("--lines reads task lines from standard input: use `conductor submit --lines -`")
-        spec = _finished(_described(description), options, default_agent, options["task_id"] or _new_id())
+        spec = _finished(_described(description), options, defaults, options["task_id"] or _new_id())
         return [spec], frozenset(() if options["task_id"] else (spec.id,))
     if options["task_id"]:
         raise UsageError("--id names one task, and `-` reads many: put ids into task lines with --lines")
@@ -92,7 +119,7 @@ def _specs_of(description: str, options: dict[str, Any], default_agent: str) -> 
             spec = read(parse_description(line))
             if not spec.id:
                 fresh.add(f"{batch}-{number}")
-            specs.append(_finished(spec, options, default_agent, spec.id or f"{batch}-{number}"))
+            specs.append(_finished(spec, options, defaults, spec.id or f"{batch}-{number}"))
         except BadTask as error:
             raise BadTask(f"line {number}: {error}: nothing was submitted") from None
     return specs, frozenset(fresh)
@@ -118,7 +145,7 @@ def _described(text: str) -> TaskSpec:
     return TaskSpec(id="", description=plain, model=tags.get("model", ""), thinking=tags.get("thinking", ""))
 
 
-def _finished(spec: TaskSpec, options: dict[str, Any], default_agent: str, task_id: str) -> TaskSpec:
+def _finished(spec: TaskSpec, options: dict[str, Any], defaults: _Defaults, task_id: str) -> TaskSpec:
     """`spec` with what the options say, an id, an agent and the time."""
     now_ms = int(time.time() * 1000)
     given = {
@@ -131,6 +158,13 @@ def _finished(spec: TaskSpec, options: dict[str, Any], default_agent: str, task_
         "stall_seconds": options["stall_timeout"],
         "retries": options["retries"],
         "workspace": os.path.abspath(options["workspace"]) if options["workspace"] else None,
+        "project": options["project"],
+        "budget": options["budget"],
+        "verify": options["verify"],
+        "fallback": tuple(options["fallback"].split(",")) if options["fallback"] else None,
+        "autonomy": options["autonomy"],
+        "criteria": options["criterion"] or None,
+        "spec_file": os.path.abspath(options["spec_file"]) if options["spec_file"] else None,
         "not_before_ms": now_ms + int(options["delay"] * 1000) if options["delay"] else None,
     }
     spec = replace(
@@ -140,19 +174,22 @@ def _finished(spec: TaskSpec, options: dict[str, Any], default_agent: str, task_
         spec = replace(spec, env=(*spec.env, *(_variable(text) for text in options["env"])))
     if not spec.workspace and not options["lines"]:
         spec = replace(spec, workspace=os.getcwd())
-    return check_spec(_with_agent(spec, default_agent))
+    return check_spec(_with_agent(spec, defaults))
 
 
-def _with_agent(spec: TaskSpec, default_agent: str) -> TaskSpec:
-    agent = spec.agent or default_agent
+def _with_agent(spec: TaskSpec, defaults: _Defaults) -> TaskSpec:
+    agent = spec.agent or defaults.agent
     if not agent:
         raise UsageError(
             "no agent: say --agent command to run the description as a shell command, or set `agent:` in "
             "conductor.yaml (`conductor init` writes one)"
         )
-    if not _is_agent(agent):
-        raise UsageError(f"no agent {agent!r}: there is {', '.join(sorted(installed_kinds()))}")
-    return replace(spec, agent=agent)
+    for name in (agent, *(entry.partition(":")[0] for entry in spec.fallback)):
+        if name not in defaults.pools and not _is_agent(name):
+            raise UsageError(f"no agent {name!r}: there is {', '.join(sorted({*installed_kinds(), *defaults.pools}))}")
+    others = tuple(entry for entry in defaults.fallback if entry != agent) if agent != "command" else ()
+    pool = defaults.pools.get(agent, "") if spec.pool == DEFAULT_POOL else ""
+    return replace(spec, agent=agent, pool=pool or spec.pool, fallback=spec.fallback or others)
 
 
 @cache

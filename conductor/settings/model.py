@@ -41,6 +41,7 @@ class Settings(Strict):
     """conductor.yaml. Times are seconds or `10m`, sizes bytes or `10MiB`."""
 
     agent: str = Field("", description="the agent of tasks that name none; empty: they must name one")
+    fallback: tuple[str, ...] = Field((), description="who takes over from an agent that can't go on: AGENT[:MODEL]")
     workers: int = Field(3, ge=0, le=1000, description="workers of the pool `default`")
     pools: dict[Name, PoolSettings] = Field({}, description="further pools by name")
     agents: dict[Name, AgentSettings] = Field({}, description="agents by name, as they are used here")

@@ -47,6 +47,8 @@ class Meter:
         self._charged_usd: float | None = None
         self._runs = 1
         self._settled = False
+        self._model = ""
+        """The first that is told: agents and providers have several names for one."""
         self._next_charge = 0.0
         self.warning = ""
         """What 80 % of the budget were, once they are used."""
@@ -81,10 +83,11 @@ class Meter:
             return ""
         delta = None if usd is None else max(0.0, usd - (self._charged_usd or 0.0))
         account = self._account
+        self._model = self._model or tally.model
         charge = Charge(
             project=account.project,
             agent=account.agent,
-            model=tally.model or account.model,
+            model=self._model or account.model,
             usage=usage - self._charged,
             usd=delta,
             runs=self._runs,
