@@ -14,8 +14,12 @@ from conductor.domain.usage import Usage
 Json = dict[str, Any]
 
 _INJECTED = re.compile(
-    r"<(system-reminder|environment_context|user_instructions|INSTRUCTIONS|session_context)>.*?</\1>", re.S
+    r"<(system-reminder|environment_context|user_instructions|INSTRUCTIONS|session_context)>.*?</\1>"
+    r"|<<<BEGIN_(OPENCLAW_\w+)>>>.*?<<<END_\2>>>",
+    re.S,
 )
+_TASK = re.compile(r"^## Task\n(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<task>.*?)^(?P=fence)$", re.S | re.M)
+"""Where the task stands in a prompt that conductor made."""
 _FOLDER = re.compile(
     r"<cwd>\s*(?P<tag>/[^<\n]*?)\s*</cwd>"
     r"|(?:working directory(?: is)?|working in the directory|workspace(?: root)?)[:\s]+[`\"']?(?P<words>/[^\s`\"',]+)",
@@ -76,6 +80,12 @@ class Asked:
         """What the user said in this exchange, without what the CLIs put in between."""
         texts = (_INJECTED.sub("", turn.text).strip() for turn in self.exchange if not turn.by_model)
         return "\n".join(text for text in texts if text)
+
+    @property
+    def task(self) -> str:
+        """The part of the prompt that says what to do: all of it, unless conductor made it and marked that part."""
+        found = _TASK.search(self.prompt)
+        return found["task"].strip() if found else self.prompt
 
     @property
     def results(self) -> tuple[str, ...]:

@@ -93,7 +93,11 @@ class Desk:
         except UsageError as error:
             return Reaction(404, {"error": {"type": "not_found_error", "message": str(error)}})
         if place.deed == "answer":
-            return self._model_call(request, place, name, fault)
+            try:
+                return self._model_call(request, place, name, fault)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:  # a field of another type than meant
+                why = f"the request is not of the protocol's form: {error!r}"
+                return _refused(bad_request(place.form, why, f"req_{self._seal(place.path)}"))
         if fault.refuses_everything:
             return _refused(
                 refuse(place.form, fault, Circumstances("", f"req_{self._seal(place.path)}", self._clock()))
@@ -110,8 +114,7 @@ class Desk:
         return _refused(refuse_path(place.form, place.path))
 
     def _model_call(self, request: Request, place: Route, name: str, fault: Fault) -> Reaction:
-        form = FORMS[place.form]
-        asked = form.read(request.body, place.path)
+        asked = FORMS[place.form].read(request.body, place.path)
         if fault.first is not None and (_for_itself(asked) or not self._counter.bites(name, fault)):
             fault = WELL
         seal = self._seal(json.dumps(request.body))

@@ -26,10 +26,9 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        try:
-            return min(max(float(self.subject or 0), 0.0), LONGEST_THINKING_SECONDS)
-        except ValueError:
-            return 0.0
+        """Of a `think`; 0 where the subject is no plain number."""
+        found = re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{0,9})?", self.subject)
+        return min(float(found[0]), LONGEST_THINKING_SECONDS) if found else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,9 @@ def _step(deed: str, rest: str) -> Step:
     return Step("write", path, content.replace("\\n", "\n").rstrip("\n") + "\n")
 
 
-def steps_for(prompt: str, rules: Sequence[Rule]) -> tuple[Step, ...]:
-    """What the prompt says, else what the first rule says that matches it, else nothing."""
-    if said := steps_in(prompt):
+def steps_for(task: str, prompt: str, rules: Sequence[Rule]) -> tuple[Step, ...]:
+    """What the task says, else what the first rule says that matches the prompt around it, else nothing."""
+    if said := steps_in(task):
         return said
     return next((rule.steps for rule in rules if rule.match.search(prompt)), ())
 

@@ -20,7 +20,7 @@ def answer_to(asked: Asked, rules: Sequence[Rule], seed: int) -> Answer:
     """One tool call, or the text that ends the exchange. Each result that came back counts as one step done."""
     if not asked.tools and samples.is_side_call(asked.instructions, asked.prompt):
         return Answer(_shaped(asked, samples.title(asked.prompt)))
-    steps = steps_for(asked.prompt, rules)
+    steps = steps_for(asked.task, asked.prompt, rules)
     calls = [(step, call) for step in steps if step.deed in USES_TOOL and (call := call_for(step, asked))]
     done = len(asked.results)
     thinking, seconds = _thoughts(asked, steps) if done == 0 else ("", 0.0)
@@ -41,22 +41,22 @@ def _thoughts(asked: Asked, steps: Sequence[Step]) -> tuple[str, float]:
 
 
 def _closing_text(asked: Asked, steps: Sequence[Step], called: Sequence[Step], seed: int) -> str:
-    parts = [text for step in steps if (text := _spoken(step, asked.prompt))]
+    parts = [text for step in steps if (text := _spoken(step, asked.task))]
     parts += [_told(step, result) for step, result in zip(called, asked.results, strict=False)]
     parts += [
         f"No tool was offered to {step.deed} {step.subject}."
         for step in steps
         if step.deed in USES_TOOL and step not in called
     ]
-    return "\n".join(parts) if parts else samples.plain_answer(asked.prompt, seed)
+    return "\n".join(parts) if parts else samples.plain_answer(asked.task, seed)
 
 
-def _spoken(step: Step, prompt: str) -> str:
+def _spoken(step: Step, task: str) -> str:
     match step.deed:
         case "say":
             return step.subject
         case "plan":
-            return samples.plan(prompt)
+            return samples.plan(task)
         case "review":
             return samples.REVIEW
     return ""

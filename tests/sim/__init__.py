@@ -1,0 +1,1 @@
+"""The simulated model API, asked over real sockets."""
