@@ -26,7 +26,7 @@ def sim(port: int, seed: int, script: str | None, fault: str, record: str | None
 
     \b
     Directives in a prompt:  [[say WORDS]]  [[write PATH CONTENT]]  [[run COMMAND]]  [[read PATH]]
-                             [[think SECONDS]]  [[plan]]  [[review]]
+                             [[think SECONDS]]  [[plan]]  [[review]]  [[together]]
     """
     read_fault(fault)
     wanted = {signal.SIGINT, signal.SIGTERM}

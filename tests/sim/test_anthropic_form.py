@@ -82,6 +82,19 @@ def test_tools_are_called_one_a_turn_until_a_text_says_what_was_done(client: Cli
     assert third.content[0].text == "all done\nWrote a.txt: written\nRan ls: a.txt"
 
 
+@pytest.mark.parametrize("asking", [create, streamed])
+def test_tools_can_be_called_together(client: Client, asking: Any) -> None:
+    message = asking(client(), "[[write a.txt one]] [[write b.txt two]] [[together]]", tools=[WRITE])
+    assert [block.input["path"] for block in message.content] == ["a.txt", "b.txt"]
+    assert len({block.id for block in message.content}) == 2
+
+
+def test_an_answer_is_cut_at_the_tokens_that_it_may_have(client: Client) -> None:
+    message = create(client(), "[[say one two three four]]", max_tokens=2)
+    assert (message.content[0].text, message.stop_reason) == ("one two ", "max_tokens")
+    assert message.usage.output_tokens == 2
+
+
 def answered(message: Any, result: str) -> list[Any]:
     """The turns that tell `message` and the result of its tool call."""
     content = [block.model_dump() for block in message.content]

@@ -38,6 +38,18 @@ def test_a_function_is_called_in_the_folder_that_was_told_and_its_response_ends_
     assert parts == [{"text": "Wrote a.txt: created"}]
 
 
+def test_functions_are_called_together_and_answers_cut(sim: Sim) -> None:
+    body = gemini("[[write a x]] [[write b y]] [[together]]", tools=TOOLS)
+    for answer in (
+        ask(f"{sim.url}{MODEL}:generateContent", body).json,
+        ask(f"{sim.url}{MODEL}:streamGenerateContent?alt=sse", body).events[-1],
+    ):
+        parts = answer["candidates"][0]["content"]["parts"]
+        assert [part["functionCall"]["args"]["file_path"] for part in parts] == ["a", "b"]
+    short = gemini("[[say one two three]]", generationConfig={"maxOutputTokens": 1})
+    assert ask(f"{sim.url}{MODEL}:generateContent", short).json["candidates"][0]["finishReason"] == "MAX_TOKENS"
+
+
 def test_thoughts_come_first_and_are_counted_when_wanted(sim: Sim) -> None:
     config = {"thinkingConfig": {"includeThoughts": True}}
     answer = ask(f"{sim.url}{MODEL}:generateContent", gemini("[[say x]]", generationConfig=config)).json

@@ -99,6 +99,27 @@ def test_a_streamed_chat_call_carries_its_arguments(sim: Sim) -> None:
     assert json.loads(call["function"]["arguments"])["path"] == "a.txt"
 
 
+def test_tools_can_be_called_together(sim: Sim) -> None:
+    prompt = "[[run one]] [[run two]] [[together]]"
+    items = respond(sim, responses(prompt, tools=[SHELL]))["output"]
+    assert [json.loads(item["arguments"])["cmd"] for item in items] == ["one", "two"]
+    assert items[0]["call_id"] != items[1]["call_id"]
+    body = chat("[[write a x]] [[write b y]] [[together]]", tools=[WRITE], stream=True)
+    deltas = [event["choices"][0]["delta"] for event in ask(sim.url + "/v1/chat/completions", body).events]
+    calls = [delta["tool_calls"][0] for delta in deltas if "tool_calls" in delta]
+    assert [call["index"] for call in calls] == [0, 1]
+    assert calls[0]["id"] != calls[1]["id"]
+
+
+def test_an_answer_is_cut_at_the_tokens_that_it_may_have(sim: Sim) -> None:
+    prompt = "[[say one two three four]]"
+    choice = ask(sim.url + "/v1/chat/completions", chat(prompt, max_tokens=2)).json["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("one two ", "length")
+    events = ask(sim.url + "/v1/responses", responses(prompt, max_output_tokens=2, stream=True)).events
+    assert events[-1]["type"] == "response.incomplete"
+    assert events[-1]["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
 def test_json_of_any_kind_is_json(sim: Sim) -> None:
     body = chat("[[say hello]]", response_format={"type": "json_object"})
     content = ask(sim.url + "/v1/chat/completions", body).json["choices"][0]["message"]["content"]

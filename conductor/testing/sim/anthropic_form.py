@@ -125,16 +125,15 @@ def _content(reply: Reply) -> list[Json]:
     found: list[Json] = []
     if answer.thinking and reply.asked.thinks:
         found.append({"type": "thinking", "thinking": answer.thinking, "signature": f"sim{reply.id}"})
-    if answer.call:
-        given = answer.call.input if isinstance(answer.call.input, dict) else {"input": answer.call.input}
-        found.append({"type": "tool_use", "id": f"toolu_{reply.id}", "name": answer.call.name, "input": given})
-    else:
-        found.append({"type": "text", "text": answer.text})
-    return found
+    for call_id, call in reply.calls:
+        found.append({"type": "tool_use", "id": f"toolu_{call_id}", "name": call.name, "input": call.object})
+    return found if answer.calls else [*found, {"type": "text", "text": answer.text}]
 
 
 def _stop(reply: Reply) -> str:
-    return "tool_use" if reply.answer.call else "end_turn"
+    if reply.answer.calls:
+        return "tool_use"
+    return "max_tokens" if reply.answer.cut else "end_turn"
 
 
 def _usage(usage: Usage) -> Json:

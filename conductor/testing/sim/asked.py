@@ -113,23 +113,29 @@ class Call:
         return isinstance(self.input, str)
 
     @property
+    def object(self) -> Json:
+        """The input where the protocol knows none but JSON objects."""
+        return self.input if isinstance(self.input, dict) else {"input": self.input}
+
+    @property
     def arguments(self) -> str:
         return self.input if isinstance(self.input, str) else json.dumps(self.input)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Either a tool call or a text, after some thinking perhaps."""
+    """Either tool calls or a text, after some thinking perhaps. `cut`: the text was longer than it may be."""
 
     text: str = ""
-    call: Call | None = None
+    calls: tuple[Call, ...] = ()
     thinking: str = ""
     think_seconds: float = 0.0
+    cut: bool = False
 
     @property
     def size(self) -> int:
         """Characters, thinking left out."""
-        return len(self.call.arguments) + len(self.call.name) if self.call else len(self.text)
+        return sum(len(call.arguments) + len(call.name) for call in self.calls) if self.calls else len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,11 @@ class Reply:
     asked: Asked
     answer: Answer
     usage: Usage
+
+    @property
+    def calls(self) -> list[tuple[str, Call]]:
+        """The tool calls, each with an id of its own."""
+        return [(f"{self.id}{number or ''}", call) for number, call in enumerate(self.answer.calls)]
 
     @property
     def pieces(self) -> list[str]:

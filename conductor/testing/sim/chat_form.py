@@ -48,9 +48,9 @@ def _turn(message: Json) -> Turn:
 
 def whole(reply: Reply) -> Json:
     answer = reply.answer
-    message: Json = {"role": "assistant", "content": None if answer.call else answer.text, "refusal": None}
-    if answer.call:
-        message["tool_calls"] = [_call(reply)]
+    message: Json = {"role": "assistant", "content": None if answer.calls else answer.text, "refusal": None}
+    if answer.calls:
+        message["tool_calls"] = _calls(reply)
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(reply)}
     return {**_head(reply), "object": "chat.completion", "choices": [choice], "usage": _usage(reply.usage)}
 
@@ -59,18 +59,21 @@ def _head(reply: Reply) -> Json:
     return {"id": f"chatcmpl-{reply.id}", "created": reply.created, "model": reply.asked.model}
 
 
-def _call(reply: Reply) -> Json:
-    call = reply.answer.call
-    assert call is not None
-    return {
-        "id": f"call_{reply.id}",
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
-    }
+def _calls(reply: Reply) -> list[Json]:
+    return [
+        {
+            "id": f"call_{call_id}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call_id, call in reply.calls
+    ]
 
 
 def _finish(reply: Reply) -> str:
-    return "tool_calls" if reply.answer.call else "stop"
+    if reply.answer.calls:
+        return "tool_calls"
+    return "length" if reply.answer.cut else "stop"
 
 
 def _usage(usage: Usage) -> Json:
@@ -85,9 +88,9 @@ def _usage(usage: Usage) -> Json:
 
 def events(reply: Reply) -> Iterator[Event]:
     yield _chunk(reply, {"role": "assistant", "content": ""})
-    if reply.answer.call:
-        yield _chunk(reply, {"tool_calls": [{"index": 0, **_call(reply)}]}, is_answer=True)
-    else:
+    for index, call in enumerate(_calls(reply)):
+        yield _chunk(reply, {"tool_calls": [{"index": index, **call}]}, is_answer=True)
+    if not reply.answer.calls:
         for piece in reply.pieces:
             yield _chunk(reply, {"content": piece}, is_answer=True)
     yield _chunk(reply, {}, finish=_finish(reply))

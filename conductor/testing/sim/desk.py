@@ -36,6 +36,10 @@ class Request:
     headers: dict[str, str]
     body: Json
 
+    @property
+    def text(self) -> str:
+        return json.dumps(self.body, ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
@@ -104,7 +108,7 @@ class Desk:
             )
         match place.deed:
             case "count":
-                return Reaction(200, counted(place.form, tokens_of(request.body)))
+                return Reaction(200, counted(place.form, tokens_of(request.text)))
             case "models":
                 return Reaction(200, models(place.form))
         if request.headers.get("upgrade"):
@@ -117,8 +121,7 @@ class Desk:
         asked = FORMS[place.form].read(request.body, place.path)
         if fault.first is not None and (_for_itself(asked) or not self._counter.bites(name, fault)):
             fault = WELL
-        seal = self._seal(json.dumps(request.body))
-        about = Circumstances(asked.model, f"req_{seal}", self._clock(), tokens_of(request.body))
+        about = Circumstances(asked.model, f"req_{self._seal(request.text)}", self._clock(), tokens_of(request.text))
         if "nosuch" in asked.model and fault.status is None:
             fault = Fault("nomodel")
         if fault.status is not None:
@@ -131,7 +134,7 @@ class Desk:
         form = FORMS[place.form]
         answer = answer_to(asked, self._rules, self._seed)
         blocks = anthropic_form.blocks(request.body) if place.form == "anthropic" else ()
-        usage = self._meter.usage(request.body, blocks, answer)
+        usage = self._meter.usage(about.tokens, blocks, answer)
         reply = Reply(about.request_id.removeprefix("req_"), int(about.now), asked, answer, usage)
         if fault.kind == "streamerror" and not asked.streamed:
             return _refused(refuse(place.form, Fault("529"), about), asked.model)

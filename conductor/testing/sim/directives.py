@@ -10,7 +10,7 @@ from typing import Any
 
 from conductor.domain.errors import UsageError
 
-DEEDS = ("say", "write", "run", "read", "think", "plan", "review")
+DEEDS = ("say", "write", "run", "read", "think", "plan", "review", "together")
 USES_TOOL = frozenset({"write", "run", "read"})
 LONGEST_THINKING_SECONDS = 3600.0
 _DIRECTIVE = re.compile(rf"\[\[\s*({'|'.join(DEEDS)})\b[ \t]*(.*?)\]\]", re.S)

@@ -1,4 +1,22 @@
-"""What goes wrong on demand, by name: `429r7`, `429n2r1`, `stall`, `slow5~a`."""
+"""What goes wrong on demand, by name: `429r7`, `429n2r1`, `stall`, `slow5~a`.
+
+    400 to 599   refused with that status, in the form's own words
+    429r7        with `retry-after: 7`
+    429s3600     a subscription that is used up for another hour, told as each provider tells it
+    nomodel      no such model (always so for a model whose name contains `nosuch`)
+    toolong      the prompt is longer than the context window
+    nocredit     the account has no money
+    hang         nothing is ever sent
+    stall        the first piece of the answer, then nothing
+    slow5        the answer spread over five seconds
+    cut          the connection is closed after the first piece
+    badjson      broken JSON
+    wrongtype    a page of HTML with status 200
+    streamerror  a stream that begins well and then tells an overload (a 529 where nothing is streamed)
+
+Behind any of them `n2`: only the first two model calls, and `~tag`: a counter of its own. 401 and 403 refuse the lists
+of models and counting too; everything else only model calls.
+"""
 
 from __future__ import annotations
 

@@ -56,16 +56,25 @@ def _result(response: Json) -> str:
 
 
 def whole(reply: Reply) -> Json:
-    return _chunk(reply, _parts(reply), finish="STOP")
+    return _chunk(reply, _parts(reply), finish=_finish(reply))
 
 
 def _parts(reply: Reply) -> list[Json]:
     answer = reply.answer
     thought: list[Json] = [{"text": answer.thinking, "thought": True}] if _shows_thoughts(reply) else []
-    if answer.call:
-        given = answer.call.input if isinstance(answer.call.input, dict) else {"input": answer.call.input}
-        return [*thought, {"functionCall": {"id": f"call_{reply.id}", "name": answer.call.name, "args": given}}]
-    return [*thought, {"text": answer.text}]
+    if not answer.calls:
+        return [*thought, {"text": answer.text}]
+    return [
+        *thought,
+        *(
+            {"functionCall": {"id": f"call_{call_id}", "name": call.name, "args": call.object}}
+            for call_id, call in reply.calls
+        ),
+    ]
+
+
+def _finish(reply: Reply) -> str:
+    return "MAX_TOKENS" if reply.answer.cut else "STOP"
 
 
 def _shows_thoughts(reply: Reply) -> bool:
@@ -95,15 +104,15 @@ def _usage(usage: Usage) -> Json:
 
 
 def events(reply: Reply) -> Iterator[Event]:
-    *thought, answer = _parts(reply)
-    if thought:
-        yield Event(_chunk(reply, thought))
-    if reply.answer.call:
-        yield Event(_chunk(reply, [answer], finish="STOP"), is_answer=True)
+    parts = _parts(reply)
+    if _shows_thoughts(reply):
+        yield Event(_chunk(reply, [parts.pop(0)]))
+    if reply.answer.calls:
+        yield Event(_chunk(reply, parts, finish=_finish(reply)), is_answer=True)
         return
     for piece in reply.pieces:
         yield Event(_chunk(reply, [{"text": piece}]), is_answer=True)
-    yield Event(_chunk(reply, [{"text": ""}], finish="STOP"))
+    yield Event(_chunk(reply, [{"text": ""}], finish=_finish(reply)))
 
 
 def counted(tokens: int) -> Json:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Lock
 
 from conductor.domain.usage import Usage
-from conductor.testing.sim.asked import Answer, Json
+from conductor.testing.sim.asked import Answer
 
 CHARACTERS_PER_TOKEN = 4
 _REMEMBERED_PREFIXES = 20_000
@@ -23,9 +22,9 @@ class Block:
     marked: bool
 
 
-def tokens_of(body: Json) -> int:
-    """What a whole request counts as."""
-    return max(1, len(json.dumps(body, ensure_ascii=False)) // CHARACTERS_PER_TOKEN)
+def tokens_of(text: str) -> int:
+    """What a whole request counts as, given as its JSON."""
+    return max(1, len(text) // CHARACTERS_PER_TOKEN)
 
 
 class Meter:
@@ -35,12 +34,12 @@ class Meter:
         self._lock = Lock()
         self._prefixes: dict[bytes, None] = {}
 
-    def usage(self, body: Json, blocks: Iterable[Block], answer: Answer) -> Usage:
-        """The tokens of a request with the given cacheable blocks, and of its answer."""
+    def usage(self, tokens: int, blocks: Iterable[Block], answer: Answer) -> Usage:
+        """The tokens of a request of `tokens` with the given cacheable blocks, and of its answer."""
         cached, written = self._cached(blocks)
         reasoning = len(answer.thinking) // CHARACTERS_PER_TOKEN
         return Usage(
-            input=max(1, tokens_of(body) - cached - written),
+            input=max(1, tokens - cached - written),
             cached=cached,
             cache_written=written,
             output=max(1, answer.size // CHARACTERS_PER_TOKEN) + reasoning,

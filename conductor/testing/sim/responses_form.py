@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count, groupby
 
 from conductor.domain.usage import Usage
-from conductor.testing.sim.asked import Asked, Json, Reply, Tool, Turn, records_of, texts_of
+from conductor.testing.sim.asked import Asked, Call, Json, Reply, Tool, Turn, records_of, texts_of
 from conductor.testing.sim.telling import Event
 
 NAME = "responses"
@@ -61,7 +61,10 @@ def _output(item: Json) -> str:
 
 
 def whole(reply: Reply) -> Json:
-    return {**_response(reply), "status": "completed", "output": _output_items(reply), "usage": _usage(reply.usage)}
+    ended: Json = {"status": "completed"}
+    if reply.answer.cut:
+        ended = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    return {**_response(reply), **ended, "output": _output_items(reply), "usage": _usage(reply.usage)}
 
 
 def _response(reply: Reply) -> Json:
@@ -98,15 +101,18 @@ def _output_items(reply: Reply) -> list[Json]:
     if answer.thinking and reply.asked.thinks:
         summary = [{"type": "summary_text", "text": answer.thinking}]
         found.append({"type": "reasoning", "id": f"rs_{reply.id}", "summary": summary})
-    if answer.call is None:
+    found += [_call_item(call_id, call) for call_id, call in reply.calls]
+    if not answer.calls:
         content = [{"type": "output_text", "text": answer.text, "annotations": []}]
         message = {"type": "message", "id": f"msg_{reply.id}", "role": "assistant", "content": content}
-        found.append({**message, "status": "completed"})
-    else:
-        kind, key = ("custom_tool_call", "input") if answer.call.custom else ("function_call", "arguments")
-        call = {"type": kind, "id": f"fc_{reply.id}", "call_id": f"call_{reply.id}", "name": answer.call.name}
-        found.append({**call, key: answer.call.arguments, "status": "completed"})
+        found.append({**message, "status": "incomplete" if answer.cut else "completed"})
     return found
+
+
+def _call_item(call_id: str, call: Call) -> Json:
+    kind, key = ("custom_tool_call", "input") if call.custom else ("function_call", "arguments")
+    head = {"type": kind, "id": f"fc_{call_id}", "call_id": f"call_{call_id}", "name": call.name}
+    return {**head, key: call.arguments, "status": "completed"}
 
 
 def events(reply: Reply) -> Iterator[Event]:
@@ -129,7 +135,8 @@ def _unnumbered(reply: Reply) -> Iterator[Event]:
         yield Event({"output_index": index, "item": begun}, "response.output_item.added")
         yield from _item_events(item, place, reply)
         yield Event({"output_index": index, "item": item}, "response.output_item.done")
-    yield Event({"response": whole(reply)}, "response.completed")
+    ended = whole(reply)
+    yield Event({"response": ended}, f"response.{ended['status']}")
 
 
 def _growing(item: Json) -> list[str]:

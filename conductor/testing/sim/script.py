@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from conductor.testing.sim import samples
 from conductor.testing.sim.asked import Answer, Asked, Call
 from conductor.testing.sim.directives import USES_TOOL, Rule, Step, steps_for
+from conductor.testing.sim.meter import CHARACTERS_PER_TOKEN
 from conductor.testing.sim.tools import call_for
 
 _STRUCTURED = "StructuredOutput"
@@ -17,7 +19,10 @@ _DEEDS_DONE = {"write": "Wrote", "run": "Ran", "read": "Read"}
 
 
 def answer_to(asked: Asked, rules: Sequence[Rule], seed: int) -> Answer:
-    """One tool call, or the text that ends the exchange. Each result that came back counts as one step done."""
+    """The next tool call (all of them where they are to be made together), or the text that ends the exchange.
+
+    Each result that came back counts as one step done.
+    """
     if not asked.tools and samples.is_side_call(asked.instructions, asked.prompt):
         return Answer(_shaped(asked, samples.title(asked.prompt)))
     steps = steps_for(asked.task, asked.prompt, rules)
@@ -25,12 +30,20 @@ def answer_to(asked: Asked, rules: Sequence[Rule], seed: int) -> Answer:
     done = len(asked.results)
     thinking, seconds = _thoughts(asked, steps) if done == 0 else ("", 0.0)
     if done < len(calls):
-        return Answer(call=calls[done][1], thinking=thinking, think_seconds=seconds)
+        last = len(calls) if any(step.deed == "together" for step in steps) else done + 1
+        return Answer(calls=tuple(call for _, call in calls[done:last]), thinking=thinking, think_seconds=seconds)
     text = _closing_text(asked, steps, [step for step, _ in calls], seed)
     structured = next((tool for tool in asked.tools if tool.name == _STRUCTURED), None)
     if structured and done == len(calls):
-        return Answer(call=Call(_STRUCTURED, samples.instance_of(structured.schema, text)), thinking=thinking)
-    return Answer(_shaped(asked, text), thinking=thinking, think_seconds=seconds)
+        call = Call(_STRUCTURED, samples.instance_of(structured.schema, text))
+        return Answer(calls=(call,), thinking=thinking, think_seconds=seconds)
+    return _bounded(Answer(_shaped(asked, text), thinking=thinking, think_seconds=seconds), asked.most_output)
+
+
+def _bounded(answer: Answer, most_tokens: int | None) -> Answer:
+    """`answer` within the tokens that the request allows it."""
+    most = len(answer.text) if most_tokens is None else max(0, most_tokens * CHARACTERS_PER_TOKEN)
+    return replace(answer, text=answer.text[:most], cut=True) if most < len(answer.text) else answer
 
 
 def _thoughts(asked: Asked, steps: Sequence[Step]) -> tuple[str, float]:
