@@ -158,6 +158,16 @@ def test_closing_ends_what_hangs(sim: Sim) -> None:
     assert len(errors) == 1
 
 
+def test_closing_ends_connections_that_are_kept_open() -> None:
+    with Sim() as sim:
+        kept = HTTPConnection("127.0.0.1", int(sim.url.rpartition(":")[2]), timeout=2)
+        kept.request("GET", "/v1/models")
+        kept.getresponse().read()
+    assert kept.sock is not None
+    assert kept.sock.recv(1) == b""
+    kept.close()
+
+
 def test_a_client_that_leaves_in_mid_answer_is_counted(sim: Sim) -> None:
     with socket.create_connection(("127.0.0.1", int(sim.url.rpartition(":")[2]))) as one:
         body = json.dumps(BODIES["chat"]("[[think 30]]")).encode()

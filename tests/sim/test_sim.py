@@ -64,10 +64,12 @@ def test_what_is_written_down_has_no_key_in_it(tmp_path: Path) -> None:
             "x-api-key": KEY,
             "x-goog-api-key": ODD_KEY,
             "authorization": "Bearer odd.token.0123",
+            "cookie": "short",
         }
         ask(sim.url + PATHS["anthropic"], messages(f"my key is {ODD_KEY} and {KEY}"), secrets)
     line = json.loads(file.read_text())
     assert line["form"] == "anthropic"
+    assert line["headers"]["cookie"] == "[masked]"
     assert line["body"]["messages"][0]["content"] == "my key is [masked] and [masked]"
     for secret in (KEY, ODD_KEY, "odd.token.0123"):
         assert secret not in file.read_text()
