@@ -24,7 +24,7 @@ from conductor.gate.notes import CallNotes, Mailbox
 from conductor.gate.upstream import Upstream
 from conductor.gate.wire import LEFT, READABLE, Wire, push, wait
 
-_MOST_KEPT = 1_048_576
+_MOST_KEPT = 524_288
 """Bytes of a request that can be sent again when a kept connection turns out to be dead."""
 
 _REST_SECONDS = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ class Provider:
     """`serve` gets each connection, in a thread of its own; it closes when it returns."""
 
     serve: Serve
+    tls: ssl.SSLContext | None = None
     connections: int = 0
     problems: list[BaseException] = field(default_factory=list)
 
@@ -124,13 +126,18 @@ class Provider:
             except OSError:
                 return
             self.connections += 1
-            line = Line(sock)
-            self._lines.append(line)
-            thread = threading.Thread(target=self._serve, args=(line,), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, line: Line) -> None:
+    def _serve(self, sock: socket.socket) -> None:
+        sock.settimeout(PATIENCE_SECONDS)
+        try:
+            line = Line(self.tls.wrap_socket(sock, server_side=True) if self.tls else sock)
+        except OSError:  # the gate did not trust it
+            sock.close()
+            return
+        self._lines.append(line)
         try:
             self.serve(line)
         except (EOFError, ConnectionError):
@@ -145,7 +152,7 @@ class Provider:
         self._listener.close()
         for line in self._lines:
             try:
-                line.sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(line.sock, socket.SHUT_RDWR)
             except OSError:
                 pass
         for thread in self._threads:
