@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from conductor.domain.agent_events import Call
 from conductor.domain.agent_setup import ProviderSetup
@@ -19,6 +20,9 @@ from conductor.gate.notes import Mailbox
 from conductor.gate.upstream import Upstream, provider_address
 from conductor.gate.wire import Wire
 from conductor.ports import Endpoint, Log
+
+if TYPE_CHECKING:
+    import ssl
 
 _BACKLOG = 128
 _ENDING_SECONDS = 1.0
@@ -34,16 +38,17 @@ class GateServer:
         *,
         log: Log | None = None,
         environment: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`environment` says which proxy and which certificates; `now` is in seconds since 1970. Raises
-        SettingsInvalid, OSError."""
+        """`environment` says which proxy and, where `tls` is not made yet, which certificates; `now` is in seconds
+        since 1970. Raises SettingsInvalid, OSError."""
         address = provider_address(provider)
         token = worthless_key(provider.form, os.urandom)
         self._log = log
         self._passage = Passage(
             exchanger=Exchanger(provider.form, token, key, address.netloc, address.prefix),
-            upstream=Upstream(address, os.environ if environment is None else environment),
+            upstream=Upstream(address, os.environ if environment is None else environment, tls),
             mailbox=Mailbox(),
             masker=Masker((key, token)),
             now=now,
@@ -141,6 +146,26 @@ class GateServer:
             self._log.warning("gate_refused_stranger", path=path[:200])
 
 
+class Gates:
+    """Opens gates; a GateFactory. One in a nursery, made ready before it forks, spares each worker the time and memory
+    of TLS (30 ms, 1.5 MiB of its own)."""
+
+    def __init__(self, environment: Mapping[str, str], log: Log | None = None) -> None:
+        self._environment, self._log = environment, log
+        self._tls: ssl.SSLContext | None = None
+
+    def make_ready(self, provider: ProviderSetup) -> None:
+        """Loads what a gate to `provider` needs. Raises SettingsInvalid; OSError when certificates can't be read."""
+        if provider_address(provider).secure and self._tls is None:
+            from conductor.gate.tls import trusting_context
+
+            self._tls = trusting_context(self._environment)
+
+    def __call__(self, provider: ProviderSetup, key: str) -> GateServer:
+        """Raises SettingsInvalid, OSError."""
+        return GateServer(provider, key, log=self._log, environment=self._environment, tls=self._tls)
+
+
 def open_gate(provider: ProviderSetup, key: str, log: Log | None = None) -> GateServer:
     """The gate to `provider` with the real `key`, with this process's proxy and certificates."""
-    return GateServer(provider, key, log=log)
+    return Gates(os.environ, log)(provider, key)

@@ -13,7 +13,10 @@ def trusting_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """Trusts what SSL_CERT_FILE or SSL_CERT_DIR name, else what the system trusts. Raises OSError when they can't
     be read."""
     file, directory = environment.get("SSL_CERT_FILE") or None, environment.get("SSL_CERT_DIR") or None
-    context = ssl.create_default_context(cafile=file, capath=None if file else directory)
+    try:
+        context = ssl.create_default_context(cafile=file, capath=None if file else directory)
+    except OSError as error:
+        raise OSError(f"the certificates in {file or directory or 'the system'} can't be read: {error}") from error
     context.set_alpn_protocols(["http/1.1"])
     return context
 

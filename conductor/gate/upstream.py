@@ -87,14 +87,15 @@ def proxy_for(address: Address, environment: Mapping[str, str]) -> Address | Non
 class Upstream:
     """Connections to one provider. Any thread may borrow one and give it back."""
 
-    def __init__(self, address: Address, environment: Mapping[str, str]) -> None:
+    def __init__(self, address: Address, environment: Mapping[str, str], context: ssl.SSLContext | None = None) -> None:
+        """`context` None: made from `environment` when it is wanted."""
         self.address = address
         self._environment = environment
         self._proxy = proxy_for(address, environment)
         self._lock = threading.Lock()
         self._idle: list[Wire] = []
         self._closed = False
-        self._context: ssl.SSLContext | None = None
+        self._context = context
 
     def prepare(self) -> None:
         """Makes one connection ahead of the first request where that takes long. Never raises: the request will say

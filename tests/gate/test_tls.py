@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conductor.domain.agent_setup import ProviderSetup
-from conductor.gate.server import GateServer
+from conductor.gate.server import Gates, GateServer
 from tests.gate.provider import (
     PATIENCE_SECONDS,
     REAL_KEY,
@@ -58,7 +58,9 @@ def server_context(certificate: Path) -> ssl.SSLContext:
 
 @contextmanager
 def gate_to(url: str, **environment: str) -> Iterator[GateServer]:
-    gate = GateServer(ProviderSetup("p", "anthropic", url), REAL_KEY, environment=environment)
+    provider, gates = ProviderSetup("p", "anthropic", url), Gates(environment)
+    gates.make_ready(provider)
+    gate = gates(provider, REAL_KEY)
     gate.start()
     try:
         yield gate
@@ -124,6 +126,15 @@ def test_a_certificate_that_is_not_trusted_gets_no_key(certificate: Path) -> Non
             assert line.read_message().status == 502
             assert "certificate verify failed" in calls_of(gate)[0].error
     assert asked == []
+
+
+def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    provider, gates = (
+        ProviderSetup("p", "anthropic", "https://127.0.0.1:1"),
+        Gates({"SSL_CERT_FILE": str(tmp_path / "no")}),
+    )
+    with pytest.raises(OSError, match=f"certificates in {tmp_path}/no can't be read"):
+        gates.make_ready(provider)
 
 
 def test_tls_that_is_cut_is_no_end(certificate: Path) -> None:
