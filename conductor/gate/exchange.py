@@ -85,6 +85,7 @@ class Exchange:
             except UpstreamBroke as error:
                 return self._give_up(str(error))
         finally:
+            self._tell(complete=False, error="the gate failed")  # whatever happened: one that began is told
             upstream, self._upstream = self._upstream, None
             if upstream is not None:
                 upstream.close()
@@ -233,10 +234,10 @@ class Exchange:
         dress = self._dress(framing, answer.headers)
         keeps = self._head.keeps_open and self._body.ended and not (framing.ends_at_close and dress is _Dress.AS_IT_IS)
         keeps = keeps and dress is not _Dress.BARE
+        if answer.status < 400:
+            self._kept = self._kept[:1]  # the answer will name its model, and is not asked for again
         if self._notes is not None:
-            self._notes.asked(self._kept)
             self._notes.answered(answer)
-        self._kept = self._kept[:1]
         self._pass_on(wire, framing, dress, _rendered(answer, dress, keeps=keeps))
         if answer.keeps_open and self._body.ended and not framing.ends_at_close and not wire.ahead:
             self._upstream = None

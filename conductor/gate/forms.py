@@ -14,8 +14,8 @@ from conductor.gate.heads import Headers, RequestHead, end_to_end, render, value
 
 _MODEL_CALLS = (
     (re.compile(r"/messages$"), "messages"),
-    (re.compile(r"/responses$"), "responses"),
-    (re.compile(r"/chat/completions$"), "chat"),
+    (re.compile(r"/responses(?:/compact)?$"), "responses"),
+    (re.compile(r"/(?:chat/)?completions$"), "chat"),
     (re.compile(r":(?:stream)?[gG]enerateContent$"), "generate"),
 )
 _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")

@@ -97,6 +97,8 @@ class CallNotes:
         said = error or (reader.message if reader is not None and refusal else "")
         if not said and head is not None and self._failed():
             said = head.reason
+        if not said and not complete:
+            said = "the provider's answer was not whole"
         return Call(
             path=self._path,
             status=head.status if head is not None else None,

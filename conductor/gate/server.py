@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from conductor.domain.agent_events import Call
 from conductor.domain.agent_setup import ProviderSetup
+from conductor.domain.errors import SettingsInvalid
 from conductor.domain.masking import Masker
 from conductor.gate.conversation import Conversation
 from conductor.gate.exchange import Passage
@@ -44,6 +46,10 @@ class GateServer:
         """`environment` says which proxy and, where `tls` is not made yet, which certificates; `now` is in seconds
         since 1970. Raises SettingsInvalid, OSError."""
         address = provider_address(provider)
+        if not re.fullmatch("[!-~]*", key):
+            raise SettingsInvalid(
+                f"provider {provider.name}: its key has a character that no key has, such as a line end"
+            )
         token = worthless_key(provider.form, os.urandom)
         self._log = log
         self._passage = Passage(
@@ -125,7 +131,10 @@ class GateServer:
                     return
                 time.sleep(0.05)  # no more descriptors, for the moment
                 continue
-            self._start_thread(lambda sock=sock: self._converse(sock))  # type: ignore[misc]
+            try:
+                self._start_thread(lambda sock=sock: self._converse(sock))  # type: ignore[misc]
+            except RuntimeError:  # no more threads, for the moment: the agent will try again
+                sock.close()
 
     def _converse(self, sock: socket.socket) -> None:
         conversation = Conversation(self._passage, Wire(sock), self._on_stranger)
@@ -136,9 +145,18 @@ class GateServer:
             self._conversations.add(conversation)
         try:
             conversation.run()
+        except Exception as error:  # the edge of the room: one connection is lost, not the agent's run
+            self._on_fault(error)
         finally:
             with self._lock:
                 self._conversations.discard(conversation)
+
+    def _on_fault(self, error: Exception) -> None:
+        if self._log is not None:
+            import traceback
+
+            told = self._passage.masker.mask("".join(traceback.format_exception(error)))
+            self._log.error("gate_failed", error=str(type(error).__name__), traceback=told)
 
     def _on_stranger(self, path: str) -> None:
         if self._log is not None and not self._met_stranger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 20.0
 _MOST_IDLE = 8
-_URL = re.compile(r"(https?)://(?:([^/@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+)(?::([0-9]{1,5}))?(/[^\s?#]*)?")
+_LONGEST_IDLE_SECONDS = 60.0
+"""Longer than between two calls of a busy agent, shorter than what routers remember."""
+_SILENCE_SECONDS = 30
+_URL = re.compile(
+    r"(https?)://(?:([^/@\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?(/[!-\"$->@-~]*)?", re.ASCII
+)
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 _LONGEST_PROXY_ANSWER = 16 * 1024
 
@@ -93,7 +99,7 @@ class Upstream:
         self._environment = environment
         self._proxy = proxy_for(address, environment)
         self._lock = threading.Lock()
-        self._idle: list[Wire] = []
+        self._idle: list[tuple[Wire, float]] = []
         self._closed = False
         self._context = context
 
@@ -111,10 +117,10 @@ class Upstream:
         """A connection, and whether it was used or made before: then it may turn out to be dead. Raises OSError."""
         while not fresh:
             with self._lock:
-                wire = self._idle.pop() if self._idle else None
+                wire, since = self._idle.pop() if self._idle else (None, 0.0)
             if wire is None:
                 break
-            if _is_alive(wire):
+            if time.monotonic() - since < _LONGEST_IDLE_SECONDS and _is_alive(wire):
                 return wire, True
             wire.close()
         return self._connect(), False
@@ -124,7 +130,7 @@ class Upstream:
         with self._lock:
             keep = not self._closed and len(self._idle) < _MOST_IDLE
             if keep:
-                self._idle.append(wire)
+                self._idle.append((wire, time.monotonic()))
         if not keep:
             wire.close()
 
@@ -132,7 +138,7 @@ class Upstream:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for wire in idle:
+        for wire, _ in idle:
             wire.close()
 
     def _connect(self) -> Wire:
@@ -141,6 +147,7 @@ class Upstream:
         try:
             if self._proxy is not None:
                 _tunnel(sock, self._proxy, self.address)
+            _notice_silence(sock)
             return self._secured(sock) if self.address.secure else Wire(sock)
         except BaseException:
             sock.close()
@@ -153,6 +160,14 @@ class Upstream:
             if self._context is None:
                 self._context = trusting_context(self._environment)
         return secured(sock, self.address.host, self._context)
+
+
+def _notice_silence(sock: socket.socket) -> None:
+    """A provider whose machine or network is gone says nothing, not even goodbye."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _SILENCE_SECONDS // 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * _SILENCE_SECONDS * 1000)
 
 
 def _is_alive(wire: Wire) -> bool:

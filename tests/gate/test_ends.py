@@ -124,7 +124,8 @@ def test_a_stream_that_ends_without_its_last_event_is_incomplete() -> None:
     with gated(always(STREAM_HEAD + chunk(START) + b"0\r\n\r\n")) as (gate, _), agent_line(gate) as line:
         line.send(request(gate))
         line.read_to(b"0\r\n\r\n")
-        assert not calls_of(gate)[0].complete
+        [call] = calls_of(gate)
+        assert (call.complete, call.error) == (False, "the provider's answer was not whole")
 
 
 def test_an_error_in_a_stream_is_told() -> None:

@@ -66,7 +66,7 @@ def test_a_head_is_read_or_refused(raw: bytes) -> None:
         ("POST", "/v1/messages?beta=true", "messages"),
         ("POST", "/v1/messages/count_tokens", ""),
         ("POST", "/v1/responses", "responses"),
-        ("POST", "/v1/responses/compact", ""),
+        ("POST", "/v1/responses/compact", "responses"),
         ("POST", "/v1/chat/completions", "chat"),
         ("POST", "/v1beta/models/x:generateContent", "generate"),
         ("POST", "/v1beta/models/x:streamGenerateContent?alt=sse", "generate"),
@@ -98,6 +98,8 @@ def test_a_worthless_key_looks_like_one_and_is_masked(form: str, lead: str, leng
         ("http://u:p@proxy:3128", Address(False, "proxy", 3128, "", "u:p")),
         ("https://a b", None),
         ("https://a/?q=1", None),
+        ("https://a/#x", None),
+        ("https://a/\u00e9", None),
     ],
 )
 def test_addresses(url: str, address: Address | None) -> None:

@@ -323,6 +323,13 @@ def test_a_connection_made_before_the_start_is_served_after_it() -> None:
         gate.close()
 
 
+@pytest.mark.parametrize("key", ["sk-ant-1\n", "sk ant", "sk-é"])
+def test_a_key_that_is_none_is_refused_without_being_shown(key: str) -> None:
+    with pytest.raises(SettingsInvalid, match="provider p: its key") as caught:
+        GateServer(ProviderSetup("p", "openai", "https://example.org"), key)
+    assert key not in str(caught.value)
+
+
 def test_the_port_is_free_after_the_close_and_a_second_close_is_harmless() -> None:
     with gated(always(answer(ANSWER))) as (gate, _):
         port = int(gate.endpoint.url.rpartition(":")[2])
