@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 from conductor.domain.masking import Masker
+from conductor.gate.dress import Dress, dress_for, dressed_body, dressed_head
 from conductor.gate.forms import Exchanger, call_kind, own_answer
 from conductor.gate.framing import BadFraming, Framing
 from conductor.gate.heads import (
     LONGEST_HEAD,
     AnswerHead,
     BadHead,
-    Headers,
     RequestHead,
-    end_to_end,
     parse_answer,
-    render,
 )
 from conductor.gate.notes import CallNotes, Mailbox
 from conductor.gate.upstream import Upstream
@@ -48,16 +45,6 @@ class Passage:
     masker: Masker
     now: Callable[[], float]
     refused: str = ""
-
-
-class _Dress(Enum):
-    """How an answer's body goes on."""
-
-    AS_IT_IS = "as it is"
-    CHUNKED = "chunked"
-    """Its end is not told otherwise, and the agent keeps its connection."""
-    BARE = "bare"
-    """Chunks opened for an agent that speaks HTTP/1.0."""
 
 
 class Exchange:
@@ -231,26 +218,19 @@ class Exchange:
             framing = answer.framing(self._head.method)
         except BadHead as error:
             raise UpstreamBroke(f"an answer that is no HTTP: {error}") from error
-        dress = self._dress(framing, answer.headers)
-        keeps = self._head.keeps_open and self._body.ended and not (framing.ends_at_close and dress is _Dress.AS_IT_IS)
-        keeps = keeps and dress is not _Dress.BARE
+        dress = dress_for(self._head, answer, framing)
+        keeps = self._head.keeps_open and self._body.ended and dress.tells_its_end
         if answer.status < 400:
             self._kept = self._kept[:1]  # the answer will name its model, and is not asked for again
         if self._notes is not None:
             self._notes.answered(answer)
-        self._pass_on(wire, framing, dress, _rendered(answer, dress, keeps=keeps))
+        self._pass_on(wire, framing, dress, dressed_head(answer, dress, keeps=keeps))
         if answer.keeps_open and self._body.ended and not framing.ends_at_close and not wire.ahead:
             self._upstream = None
             self._passage.upstream.give_back(wire)
         return keeps
 
-    def _dress(self, framing: Framing, headers: Headers) -> _Dress:
-        if framing.ends_at_close:
-            return _Dress.CHUNKED if self._head.minor else _Dress.AS_IT_IS
-        chunked = any(name.lower() == "transfer-encoding" for name, _ in headers)
-        return _Dress.BARE if chunked and not self._head.minor else _Dress.AS_IT_IS
-
-    def _pass_on(self, wire: Wire, framing: Framing, dress: _Dress, head: bytes) -> None:
+    def _pass_on(self, wire: Wire, framing: Framing, dress: Dress, head: bytes) -> None:
         """The head and the body. The call is told before its last bytes go: an agent that has them may end at once."""
         if framing.ended:
             self._tell_end()
@@ -268,20 +248,20 @@ class Exchange:
             if framing.ended:
                 self._note(pieces)
                 self._tell_end()
-            self._push_client(pending + _dressed(raw[:used], pieces, dress))
+            self._push_client(pending + dressed_body(raw[:used], pieces, dress))
             pending = b""
             if not framing.ended:
                 self._note(pieces)
         if pending:
             self._push_client(pending)
 
-    def _end_at_close(self, framing: Framing, dress: _Dress) -> None:
+    def _end_at_close(self, framing: Framing, dress: Dress) -> None:
         if self._was_cut or not framing.ends_at_close:
             raise UpstreamBroke("the provider's answer broke off")
         if self._notes is not None and not self._notes.ends_well():
             raise UpstreamBroke("the provider's answer ended without its last event")
         self._tell(complete=True)
-        if dress is _Dress.CHUNKED:
+        if dress is Dress.CHUNKED:
             self._push_client(b"0\r\n\r\n")
 
     def _push_client(self, raw: bytes) -> None:
@@ -355,19 +335,3 @@ def _fed(framing: Framing, raw: bytes) -> tuple[int, list[bytes]]:
         return framing.feed(raw)
     except BadFraming as error:
         raise UpstreamBroke(f"an answer that is no HTTP: {error}") from error
-
-
-def _dressed(raw: bytes, pieces: list[bytes], dress: _Dress) -> bytes:
-    if dress is _Dress.AS_IT_IS:
-        return raw
-    content = b"".join(pieces)
-    return b"%x\r\n%b\r\n" % (len(content), content) if dress is _Dress.CHUNKED and content else content
-
-
-def _rendered(answer: AnswerHead, dress: _Dress, *, keeps: bool) -> bytes:
-    headers = list(end_to_end(answer.headers, without=("transfer-encoding",) if dress is _Dress.BARE else ()))
-    if dress is _Dress.CHUNKED:
-        headers.append(("transfer-encoding", "chunked"))
-    if not keeps:
-        headers.append(("connection", "close"))
-    return render(f"HTTP/1.1 {answer.status} {answer.reason}", headers)

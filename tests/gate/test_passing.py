@@ -76,6 +76,25 @@ def test_the_token_is_taken_wherever_a_client_shows_it(form: str, shown: str, he
         assert keys == {header: value}
 
 
+def test_strangers_are_logged_once_without_what_they_showed() -> None:
+    logged: list[tuple[str, dict[str, object]]] = []
+
+    class Log:
+        def warning(self, action: str, **facts: object) -> None:
+            logged.append((action, facts))
+
+        info = error = warning
+
+    gate = GateServer(ProviderSetup("p", "anthropic", "http://127.0.0.1:1"), REAL_KEY, log=Log())
+    gate.start()
+    for _ in range(3):
+        with agent_line(gate) as line:
+            line.send(b"GET /v1/models?key=secret HTTP/1.1\r\n\r\n")
+            assert line.read_message().status == 403
+    gate.close()
+    assert logged == [("gate_refused_stranger", {"path": "/v1/models"})]
+
+
 def test_a_key_in_geminis_query_is_taken_out_of_it() -> None:
     seen: list[Message] = []
 
