@@ -35,6 +35,7 @@ _REFUSED = re.compile(
     r"|permission .{0,40}denied by",
     re.IGNORECASE | re.DOTALL,
 )
+_CUT = re.compile(r"API Error: (?:connection closed|stream ended|.{0,40}incomplete response)", re.IGNORECASE)
 _SIGN = 400
 """Characters at the beginning of a tool's result in which a refusal is looked for."""
 
@@ -51,6 +52,7 @@ _ERRORS = {
 }
 _SUBTYPES = {"error_max_budget_usd": Failure.BUDGET, "error_max_turns": Failure.BUDGET}
 _BROKEN_OFF = ("max_tokens", "model_context_window_exceeded")
+_CHATTER = ("status", "thinking_tokens")
 _MOST_MESSAGES = 64
 """Messages whose usage is remembered: one is told again with each of its blocks."""
 
@@ -93,7 +95,7 @@ class ClaudeReader(JsonLineReader):
             yield Retry(
                 words(told.get("error")), _status(told.get("error_status")), whole(delay) / 1000 if delay else None
             )
-        elif subtype != "status":
+        elif subtype not in _CHATTER:
             yield Progress(words(subtype)[:80])
 
     def _part(self, event: Mapping[str, Any]) -> Iterator[AgentEvent]:
@@ -194,6 +196,8 @@ def _class_of(word: str, status: int | None, said: str) -> Failure:
     """The status is the best evidence, then the words, for `server_error` is also said of a refused connection."""
     if status is not None:
         return status_failure(status, said)
+    if _CUT.search(said):
+        return Failure.CUT
     return words_failure(said) or _ERRORS.get(word, Failure.NONE)
 
 

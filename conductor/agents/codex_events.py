@@ -108,6 +108,8 @@ def _class_of(message: str) -> Failure:
         return status_failure(status, message)
     if _NO_MODEL.search(message):
         return Failure.BAD_MODEL
+    if "high demand" in message:
+        return Failure.OVERLOAD
     if "stream disconnected" in message or "stream closed" in message:
         return Failure.CUT
     return words_failure(message)

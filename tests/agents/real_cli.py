@@ -45,8 +45,8 @@ class Cell:
     model: str = ""
     autonomy: Autonomy = Autonomy.WORKSPACE
     written: bool | None = None
-    resets: bool = False
-    """Whether the report must know when the limit resets."""
+    resets_told_by: tuple[str, ...] = ()
+    """Whose report must know when the limit resets; the others hide it, and the gate alone sees it."""
     excused: Mapping[str, str] = field(default_factory=dict)
     """CLI: why this cell can't be asked of it."""
 
@@ -65,7 +65,7 @@ CELLS = (
     Cell("403", "403", Failure.BAD_KEY),
     Cell("429 then success", "429n1r1"),
     Cell("429 for good", "429r1", Failure.LIMIT),
-    Cell("429 with reset", "429s7200", Failure.LIMIT, resets=True),
+    Cell("429 with reset", "429s7200", Failure.LIMIT, resets_told_by=("codex", "gemini")),
     Cell("500", "500", Failure.OVERLOAD),
     Cell("529", "529", Failure.OVERLOAD),
     Cell("unknown model", "nomodel", Failure.BAD_MODEL),
@@ -101,7 +101,7 @@ def test_what_the_real_program_does_is_told_right(cli: str, cell: Cell, sim: Sim
     assert (report.succeeded, report.failure) == (cell.expected is None, cell.expected or Failure.NONE), report
     if cell.written is not None:
         assert (tmp_path / "work" / "made.txt").exists() is cell.written, report
-    if cell.resets:
+    if cli in cell.resets_told_by:
         assert report.limit is not None
         assert report.limit.resets_at is not None, report
         assert abs(report.limit.resets_at - time.time() - 7200) < 180, report
