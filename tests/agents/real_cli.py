@@ -12,7 +12,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,8 @@ class Cell:
     written: bool | None = None
     resets_told_by: tuple[str, ...] = ()
     """Whose report must know when the limit resets; the others hide it, and the gate alone sees it."""
+    expected_of: Mapping[str, Failure] = field(default_factory=dict)
+    """CLI: what is expected of it instead: only Gemini CLI tells of a tool that its mode refuses."""
     excused: Mapping[str, str] = field(default_factory=dict)
     """CLI: why this cell can't be asked of it."""
 
@@ -59,13 +61,19 @@ CELLS = (
     Cell("a file written", text=WRITE, written=True),
     Cell("a command run", text=RUN, written=True),
     Cell("everything allowed", text=RUN, autonomy=Autonomy.FULL, written=True),
-    Cell("read-only writes nothing", text=WRITE, autonomy=Autonomy.READ_ONLY, written=False),
+    Cell(
+        "read-only writes nothing",
+        text=WRITE,
+        autonomy=Autonomy.READ_ONLY,
+        written=False,
+        expected_of={"gemini": Failure.DENIED},
+    ),
     Cell("read-only runs nothing", text=RUN, autonomy=Autonomy.READ_ONLY, written=False),
     Cell("401", "401", Failure.BAD_KEY),
     Cell("403", "403", Failure.BAD_KEY),
     Cell("429 then success", "429n1r1"),
     Cell("429 for good", "429r1", Failure.LIMIT),
-    Cell("429 with reset", "429s7200", Failure.LIMIT, resets_told_by=("codex", "gemini")),
+    Cell("429 with reset", "429s7200", Failure.LIMIT, resets_told_by=("codex",)),
     Cell("500", "500", Failure.OVERLOAD),
     Cell("529", "529", Failure.OVERLOAD),
     Cell("unknown model", "nomodel", Failure.BAD_MODEL),
@@ -98,7 +106,8 @@ def test_what_the_real_program_does_is_told_right(cli: str, cell: Cell, sim: Sim
 
     report = run_cell(cli, cell, sim, tmp_path)
 
-    assert (report.succeeded, report.failure) == (cell.expected is None, cell.expected or Failure.NONE), report
+    expected = cell.expected_of.get(cli, cell.expected)
+    assert (report.succeeded, report.failure) == (expected is None, expected or Failure.NONE), report
     if cell.written is not None:
         assert (tmp_path / "work" / "made.txt").exists() is cell.written, report
     if cli in cell.resets_told_by:
@@ -111,6 +120,19 @@ def test_what_the_real_program_does_is_told_right(cli: str, cell: Cell, sim: Sim
         assert report.usage.output > 0, report
 
 
+def test_claude_with_a_subscription_tells_when_its_limit_resets(sim: Sim, tmp_path: Path) -> None:
+    if shutil.which("claude") is None or not _on_loopback_alone():
+        pytest.skip("no claude on the PATH, or not in a network namespace of its own")
+    prompt = prompt_in(tmp_path, model=MODELS["claude"], environment={"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-none"})
+
+    report = run_agent("claude", prompt, tmp_path, {"ANTHROPIC_BASE_URL": sim.faulty("429s7200~subscription")})
+
+    assert report.failure is Failure.LIMIT, report
+    assert report.limit is not None
+    assert report.limit.kind == "five_hour"
+    assert abs((report.limit.resets_at or 0) - time.time() - 7200) < 180, report
+
+
 def run_cell(cli: str, cell: Cell, sim: Sim, folder: Path) -> AgentReport:
     """One turn of the real program in `folder`, as its adapter judges it; its output is left in `folder`."""
     address = cell.fault if cell.fault.startswith("http") else sim.faulty(f"{cell.fault}~{uuid.uuid4()}")
@@ -121,10 +143,10 @@ def run_cell(cli: str, cell: Cell, sim: Sim, folder: Path) -> AgentReport:
         autonomy=cell.autonomy,
         endpoint=Endpoint(address, "sk-ant-api03-worthless"),
     )
-    return run_agent(cli, replace(prompt, environment={"HOME": str(folder / "user")}), folder)
+    return run_agent(cli, prompt, folder)
 
 
-def run_agent(cli: str, prompt: Prompt, folder: Path) -> AgentReport:
+def run_agent(cli: str, prompt: Prompt, folder: Path, more_env: Mapping[str, str] | None = None) -> AgentReport:
     agent = make_agent(setup(cli), BUILT_IN)
     launch = agent.launch(prompt)
     write_files(prompt, launch)
@@ -136,6 +158,7 @@ def run_agent(cli: str, prompt: Prompt, folder: Path) -> AgentReport:
         "TERM": "dumb",
         RUN_VARIABLE: run,
         **dict(launch.env),
+        **(more_env or {}),
     }
     out, err = folder / "stdout", folder / "stderr"
     with open(launch.stdin or "/dev/null", "rb") as asked, out.open("wb") as output, err.open("wb") as errors:
