@@ -102,9 +102,10 @@ def status_failure(status: int | None, message: str = "") -> Failure:
 
 
 _WORDS = {
-    Failure.CONTEXT: "context window|context length|prompt is too long|maximum context|too many tokens",
+    Failure.CONTEXT: "context window|context length|prompt is too long|maximum context|too many tokens"
+    "|exceeds the maximum number of tokens",
     Failure.LIMIT: "rate limit|rate_limit|usage limit|session limit|quota exceeded|too many requests"
-    "|resource_exhausted",
+    "|resource_exhausted|exhausted your",
     Failure.OVERLOAD: "overloaded|at capacity|service unavailable|internal server error|bad gateway",
     Failure.BAD_KEY: "not logged in|please run /login|login expired|invalid api key|invalid x-api-key|incorrect api key"
     "|api key not valid|authentication|unauthorized|credit balance is too low",
