@@ -13,6 +13,7 @@ from conductor.agents.gemini_events import GeminiReader
 from conductor.agents.judgement import judge_told
 from conductor.agents.private_state import Login, private_files, private_tmp, take_home
 from conductor.agents.shape import PlainAgent
+from conductor.domain.agent_events import Limit
 from conductor.domain.agent_setup import Autonomy
 from conductor.domain.failure import Failure, status_failure
 from conductor.ports import Abilities, AgentReport, Ending, Launch, Prompt
@@ -97,7 +98,9 @@ class GeminiAgent(PlainAgent):
         said = _STATUS_SAID.findall(ending.tail)
         status = int(said[-1]) if said else _STATUSES.get(ending.exit_code or 0)
         if status is not None:
-            return replace(report, failure=status_failure(status, report.reason))
+            failure = status_failure(status, report.reason)
+            limit = Limit(said=report.reason[:200]) if failure is Failure.LIMIT else None
+            return replace(report, failure=failure, limit=limit)
         return replace(report, failure=_EXITS.get(ending.exit_code or 0, report.failure))
 
     def settle(self, prompt: Prompt) -> None:
