@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from conductor.agents.asking import bare_model, chosen_level, prompt_file, prompt_path
 from conductor.agents.judgement import judge_told
 from conductor.agents.openclaw_reader import OpenClawReader
 from conductor.agents.private_home import home_folder, private_home, shared_cache
@@ -58,7 +59,7 @@ class OpenClawAgent(PlainAgent):
     )
 
     def launch(self, prompt: Prompt) -> Launch:
-        _check(prompt)
+        _check_length(prompt)
         state = prompt.state_directory
         binary = self.setup.binary or prompt.environment.get("OPENCLAW_BIN", "") or "openclaw"
         options = ["--model", self._model(prompt)] if self._model(prompt) else []
@@ -77,13 +78,13 @@ class OpenClawAgent(PlainAgent):
             argv=("/bin/sh", "-c", _JOINED, "sh", *command),
             env=self._environment(prompt),
             files=(
-                ("prompt.txt", prompt.text),
+                prompt_file(prompt),
                 (f"{state}/openclaw.json", json.dumps(self._configuration(prompt), indent=1)),
                 (f"{state}/openclaw/agents/main/agent/settings.json", json.dumps(self._session_settings())),
                 home_folder(prompt),
                 *private_files(prompt),
             ),
-            stdin="prompt.txt",
+            stdin=prompt_path(prompt),
             structured=True,
         )
 
@@ -95,16 +96,19 @@ class OpenClawAgent(PlainAgent):
 
     def _model(self, prompt: Prompt) -> str:
         if prompt.endpoint is None:
-            return prompt.model
+            return prompt.model or self.setup.model
         return f"{_PROVIDER}/{self._provider_model(prompt)}"
 
     def _provider_model(self, prompt: Prompt) -> str:
-        provider = self.setup.provider
-        name = provider.name if provider else ""
-        model = prompt.model.removeprefix(f"{name}/") or _DEFAULT_MODELS.get(name, "")
+        name = self.setup.provider.name if self.setup.provider else ""
+        model = bare_model(prompt, self.setup, name) or _DEFAULT_MODELS.get(name, "")
         if not model:
             raise BadTask(f"openclaw has no model of its own for {name or 'this provider'}: name one, with --model")
         return model
+
+    def _thinking(self, prompt: Prompt) -> str:
+        levels = _LEVELS if prompt.endpoint is not None else THINKING_LEVELS
+        return chosen_level(prompt, self.setup, {level: level for level in levels}, "")
 
     def _environment(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
         quick = (
@@ -159,7 +163,7 @@ class OpenClawAgent(PlainAgent):
                 {
                     "id": model,
                     "name": model,
-                    "reasoning": prompt.thinking not in ("", "off"),
+                    "reasoning": self._thinking(prompt) not in ("", "off"),
                     "input": ["text"],
                     "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
                     "contextWindow": int(self.setup.options.get("context_window", 200_000)),
@@ -179,13 +183,10 @@ _API = {
 }
 
 
-def _check(prompt: Prompt) -> None:
-    size = len(prompt.text.encode("utf-8", "surrogatepass"))
+def _check_length(prompt: Prompt) -> None:
+    size = len(prompt_file(prompt)[1].encode("utf-8", "surrogatepass"))
     if size > LONGEST_PROMPT:
         raise BadTask(f"the prompt has {size} bytes, openclaw takes at most {LONGEST_PROMPT}: put the rest into files")
-    levels = _LEVELS if prompt.endpoint is not None else THINKING_LEVELS
-    if prompt.thinking and prompt.thinking not in levels:
-        raise BadTask(f"thinking {prompt.thinking!r}: openclaw accepts {', '.join(levels)} here")
 
 
 def _tools(autonomy: Autonomy) -> dict[str, Any]:

@@ -12,13 +12,13 @@ import os
 import time
 from typing import Any
 
+from conductor.agents.asking import bare_model, chosen_level, prompt_file, prompt_path
 from conductor.agents.judgement import judge_told
 from conductor.agents.opencode_reader import OpenCodeReader
 from conductor.agents.private_home import home_folder, private_home
 from conductor.agents.private_state import Login, private_files, take_home, user_folder
 from conductor.agents.shape import PlainAgent
 from conductor.domain.agent_setup import Autonomy
-from conductor.domain.errors import BadTask
 from conductor.ports import Abilities, AgentReport, Ending, EventReader, Launch, Prompt
 
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
@@ -44,18 +44,16 @@ class OpenCodeAgent(PlainAgent):
     )
 
     def launch(self, prompt: Prompt) -> Launch:
-        if prompt.thinking and prompt.thinking not in _LEVELS:
-            raise BadTask(f"thinking {prompt.thinking!r}: opencode accepts {', '.join(_LEVELS)}")
-        model = self._model(prompt)
+        model, thinking = self._model(prompt), chosen_level(prompt, self.setup, {level: level for level in _LEVELS}, "")
         options = ["--model", model] if model else []
-        options += ["--variant", prompt.thinking] if prompt.thinking else []
+        options += ["--variant", thinking] if thinking else []
         binary = self.setup.binary or "opencode"
         return Launch(
             # a title of ours saves the model call that would make one
             argv=(binary, "run", "--format", "json", "--title", prompt.spec.id, "--dir", prompt.workspace, *options),
             env=self._environment(prompt),
-            files=(("prompt.txt", prompt.text), home_folder(prompt), *private_files(prompt, _logins(prompt))),
-            stdin="prompt.txt",
+            files=(prompt_file(prompt), home_folder(prompt), *private_files(prompt, _logins(prompt))),
+            stdin=prompt_path(prompt),
             structured=True,
         )
 
@@ -70,10 +68,10 @@ class OpenCodeAgent(PlainAgent):
 
     def _model(self, prompt: Prompt) -> str:
         """`provider/model`, the provider by OpenCode's name for it; empty: its own default."""
-        provider = self.setup.provider
-        if prompt.endpoint is None or provider is None or not prompt.model:
-            return prompt.model
-        return f"{self._provider_id()}/{prompt.model.removeprefix(f'{provider.name}/')}"
+        asked = prompt.model or self.setup.model
+        if prompt.endpoint is None or not asked:
+            return asked
+        return f"{self._provider_id()}/{bare_model(prompt, self.setup, self._provider_id())}"
 
     def _provider_id(self) -> str:
         provider = self.setup.provider
