@@ -113,6 +113,7 @@ class OpenClawAgent(PlainAgent):
     def _environment(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
         quick = (
             ("NODE_COMPILE_CACHE", shared_cache(prompt, "node")),
+            ("OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED", "1"),
             ("OPENCLAW_NO_RESPAWN", "1"),
             ("OPENCLAW_OFFLINE", "1"),
             ("DO_NOT_TRACK", "1"),
@@ -132,6 +133,7 @@ class OpenClawAgent(PlainAgent):
             "tools": _tools(prompt.autonomy),
             "skills": {"allowBundled": []},
             "update": {"checkOnStart": False},
+            "session": {"maintenance": {"mode": "warn"}},
         }
         if prompt.endpoint is None:
             users = _users_configuration(prompt.environment)
@@ -193,7 +195,12 @@ def _tools(autonomy: Autonomy) -> dict[str, Any]:
     """Allow and deny both, so that a configuration of the user's own, which lists are joined to, can't widen them."""
     if autonomy is Autonomy.FULL:
         return {"profile": "coding", "deny": _NEVER, "fs": {"workspaceOnly": False}, "exec": {"mode": "full"}}
-    confined = {"profile": "coding", "fs": {"workspaceOnly": True}, "loopDetection": {"enabled": True}}
+    confined = {
+        "profile": "coding",
+        "fs": {"workspaceOnly": True},
+        "loopDetection": {"enabled": True},
+        "toolSearch": {"enabled": False},
+    }
     if autonomy is Autonomy.READ_ONLY:
         return {**confined, "allow": _READ, "deny": [*_NEVER, *_WRITE, *_RUN, "group:web"]}
     return {**confined, "allow": [*_READ, *_WRITE, *_RUN], "deny": _NEVER, "exec": {"mode": "full"}}
