@@ -5,7 +5,8 @@ Each is one line of `agent.jsonl`: {"at": RFC 3339, "event": kind, ...its fields
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar
 
 from conductor.domain.failure import Failure
@@ -186,3 +187,40 @@ def event_fields(event: AgentEvent) -> dict[str, Any]:
             value = value[:LONGEST_TEXT]
         told[field.name] = value
     return told
+
+
+_KINDS: dict[str, Any] = {
+    event.kind: event
+    for event in (
+        Started,
+        Text,
+        Progress,
+        ToolCall,
+        ToolResult,
+        Retry,
+        LimitHit,
+        UsageTold,
+        CostTold,
+        Error,
+        Denied,
+        End,
+        Call,
+    )
+}
+
+
+def event_from_fields(told: Mapping[str, Any]) -> AgentEvent:
+    """The event that `event_fields` told. Raises KeyError, TypeError or ValueError where it can't be one."""
+    kind = _KINDS[told["event"]]
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        value = told.get(field.name, "" if field.default is MISSING else field.default)
+        if field.name == "usage" and value is not None:
+            value = Usage(**value)
+        elif field.name == "limit" and value is not None:
+            value = Limit(**value)
+        elif field.name == "failure":
+            value = Failure(value)
+        values[field.name] = value
+    event: AgentEvent = kind(**values)
+    return event
