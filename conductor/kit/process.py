@@ -46,6 +46,11 @@ def set_process_name(name: str) -> None:
     _prctl(_PR_SET_NAME, name.encode()[:15])
 
 
+def make_unreadable() -> None:
+    """Other processes of this user can't read this one's memory, environment and files any more, until it execs."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
 @cache
 def boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
