@@ -20,6 +20,8 @@ BUILT_IN = {
     "command": "conductor.agents.command:CommandAgent",
     "openclaw": "conductor.agents.openclaw:OpenClawAgent",
     "opencode": "conductor.agents.opencode:OpenCodeAgent",
+    "anthropic": "conductor.agents.anthropic_api:AnthropicAgent",
+    "chat": "conductor.agents.chat:ChatAgent",
 }
 
 
