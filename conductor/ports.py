@@ -291,7 +291,9 @@ class Charge:
     runs: int = 0
     """1 with an attempt's first charge."""
     unpriced_runs: int = 0
-    """1, once, when an attempt shows to have a cost that nobody knows: at its end."""
+    """1 with the last charge of an attempt whose cost nobody knows."""
+    priced_tokens: int = 0
+    """Tokens charged before without a cost, whose cost `usd` holds too."""
 
 
 class Ledger(Protocol):

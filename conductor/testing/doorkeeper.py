@@ -40,3 +40,10 @@ class NamedDoors:
         self.closed.add(agent)
         self.parked.append((agent, limit))
         return limit.resets_at or 0.0
+
+    def learn(self, agent: str, *, succeeded: bool, peak_bytes: int | None, version: str = "") -> None:
+        """Nothing is kept."""
+
+    def why(self, spec: TaskSpec) -> str:
+        lane = self.lane(spec)
+        return "" if not lane or self.is_open(lane) else f"{lane} is closed"

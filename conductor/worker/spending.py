@@ -49,6 +49,8 @@ class Meter:
         self._settled = False
         self._model = ""
         """The first that is told: agents and providers have several names for one."""
+        self._unpriced = 0
+        """Tokens charged without a cost."""
         self._next_charge = 0.0
         self.warning = ""
         """What 80 % of the budget were, once they are used."""
@@ -82,16 +84,18 @@ class Meter:
         if self._ledger is None:
             return ""
         delta = None if usd is None else max(0.0, usd - (self._charged_usd or 0.0))
-        account = self._account
+        account, fresh = self._account, usage - self._charged
         self._model = self._model or tally.model
         charge = Charge(
             project=account.project,
             agent=account.agent,
             model=self._model or account.model,
-            usage=usage - self._charged,
+            usage=fresh,
             usd=delta,
             runs=self._runs,
             unpriced_runs=unpriced,
+            priced_tokens=0 if usd is None else self._unpriced,
         )
+        self._unpriced = self._unpriced + fresh.total if usd is None else 0
         self._charged, self._charged_usd, self._runs = usage, usd, 0
         return self._ledger.charge(charge)
