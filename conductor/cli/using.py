@@ -65,20 +65,20 @@ def summed(days: Iterable[tuple[str, Day]], by: tuple[str, ...]) -> dict[tuple[s
 def money(spent: Spent) -> str:
     """`1.25`, `1.25+?` where some of it is not known, `?` where none is."""
     known = f"{spent.usd:.4f}" if spent.usd < 0.1 else f"{spent.usd:.2f}"
-    if not spent.unpriced and not spent.unpriced_runs:
+    if spent.unpriced <= 0 and not spent.unpriced_runs:
         return known
     return f"{known}+?" if spent.usd else "?"
 
 
 def _fields(by: tuple[str, ...], key: tuple[str, ...], spent: Spent) -> dict[str, Any]:
-    unknown = bool(spent.unpriced or spent.unpriced_runs)
+    unknown = spent.unpriced > 0 or spent.unpriced_runs > 0
     return {
         **dict(zip(by, key, strict=True)),
         "runs": spent.runs,
         **spent.usage.as_dict(),
         "usd": None if unknown and not spent.usd else round(spent.usd, 6),
         "runs_of_unknown_cost": spent.unpriced_runs,
-        "tokens_of_unknown_cost": spent.unpriced,
+        "tokens_of_unknown_cost": max(0, spent.unpriced),
     }
 
 
@@ -95,9 +95,9 @@ def _print_table(by: tuple[str, ...], groups: dict[tuple[str, ...], Spent]) -> N
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         click.echo("  ".join(cells).rstrip())
-    if total.unpriced_runs or total.unpriced:
+    if total.unpriced_runs or total.unpriced > 0:
         runs = f"{total.unpriced_runs} of {total.runs} runs"
-        click.echo(f"? the cost of {runs} is not known ({total.unpriced} tokens without a price)", err=True)
+        click.echo(f"? the cost of {runs} is not known ({max(0, total.unpriced)} tokens without a price)", err=True)
 
 
 def _cells(key: tuple[str, ...], spent: Spent) -> tuple[str, ...]:

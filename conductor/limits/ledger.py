@@ -46,7 +46,7 @@ class Spent:
     def of(cls, charge: Charge) -> Spent:
         usd = charge.usd if charge.usd is not None and 0 <= charge.usd < math.inf else None
         unpriced = charge.usage.total if usd is None else 0
-        return cls(charge.runs, charge.unpriced_runs, charge.usage, unpriced, usd or 0.0)
+        return cls(charge.runs, charge.unpriced_runs, charge.usage, unpriced - charge.priced_tokens, usd or 0.0)
 
 
 RowKey = tuple[str, str, str]
