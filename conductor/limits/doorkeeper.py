@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from conductor.domain.agent_events import Limit
 from conductor.domain.agent_setup import AgentSetup
 from conductor.domain.budget import Budget
+from conductor.domain.errors import LockTimeout
 from conductor.domain.limit_rules import BudgetRules, LimitRules
 from conductor.domain.task import TaskSpec
 from conductor.kit.process import owner_lives
@@ -49,7 +50,8 @@ class Want:
 
 
 class Doors:
-    """Implements the port `Doorkeeper` on the files of one home. Raises OSError, and LockTimeout."""
+    """Implements the port `Doorkeeper` on the files of one home. Raises OSError where they can't be read, and
+    `admit` where it can't be written down that an agent runs: it must not start then. The others never raise."""
 
     def __init__(
         self,
@@ -114,11 +116,15 @@ class Doors:
     def learn(self, agent: str, *, succeeded: bool, peak_bytes: int | None, version: str = "") -> None:
         if agent not in self._setups:
             return
-        if succeeded:
-            self._parking.succeeded(self._key(agent))
-        with self._lock:
-            known = self._experiences.of(agent)
-            self._experiences.keep(agent, known.after(succeeded=succeeded, peak_bytes=peak_bytes, version=version))
+        try:
+            if succeeded:
+                self._parking.succeeded(self._key(agent))
+            with self._lock:
+                known = self._experiences.of(agent)
+                self._experiences.keep(agent, known.after(succeeded=succeeded, peak_bytes=peak_bytes, version=version))
+        except (OSError, LockTimeout) as error:
+            if self._world.log is not None:
+                self._world.log.warning("nothing_learned", agent=agent, error=str(error))
 
     def why(self, spec: TaskSpec) -> str:
         if spec.agent not in self._setups:

@@ -5,6 +5,7 @@ Nothing here is synced: what a power cut takes is learned anew.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from conductor.kit.lock import QuickLock
 from conductor.ports import Log
 
 T = TypeVar("T")
+_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
 _MOST_BYTES = 16 * 1_048_576
 _LOCK_DEADLINE_SECONDS = 30.0
 
@@ -41,12 +43,14 @@ class FolderLock:
 
 def read_as(path: str, make: Callable[[dict[str, Any]], T], log: Log | None) -> T | None:
     """What `make` makes of the JSON object in `path`; None where there is no file, or none that can be used: that one
-    is renamed to `<path>.bad`, with a warning."""
+    is renamed to `<path>.bad`, with a warning. Raises OSError where reading fails: what is there may be good."""
     try:
         content = read_bytes(path, _MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
         _set_aside(path, error, log)
         return None
     try:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from conductor.domain.budget import Budget
+from conductor.domain.errors import LockTimeout
 from conductor.domain.limit_rules import BudgetRules
 from conductor.domain.usage import Usage
 from conductor.limits.files import FolderLock, read_as, write_fields
@@ -137,7 +138,7 @@ def used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
 
 
 class DayLedger:
-    """Implements the port `Ledger` on the files of one home. Raises OSError, and LockTimeout."""
+    """Implements the port `Ledger` on the files of one home."""
 
     def __init__(
         self,
@@ -150,14 +151,28 @@ class DayLedger:
         self._rules = rules or BudgetRules()
         self._clock = clock
         self._log = log
+        self._owed: list[Charge] = []
 
     def charge(self, charge: Charge) -> str:
+        """Where the disk refuses, it is owed and added with the next one: a full disk costs no agent its work."""
+        self._owed.append(charge)
+        try:
+            return self._settle(charge.project)
+        except (OSError, LockTimeout) as error:
+            if self._log is not None:
+                self._log.warning("charge_owed", charges=len(self._owed), error=str(error))
+            return ""
+
+    def _settle(self, project: str) -> str:
         with FolderLock(self._folder):
             now = self._clock()
             path = f"{self._folder}/{day_of(now)}.json"
-            day = (self._read(path) or Day()).add(charge, hour_of(now))
+            day = self._read(path) or Day()
+            for charge in self._owed:
+                day = day.add(charge, hour_of(now))
             write_fields(path, day.to_fields())
-        return used_up(day, charge.project, self._rules, now)
+        self._owed.clear()
+        return used_up(day, project, self._rules, now)
 
     def used_up(self, project: str) -> str:
         """The budget that holds up `project` now, for a person, or nothing. Reads nothing where there is no budget."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from conductor.domain.agent_events import Limit
 from conductor.domain.durations import format_duration
+from conductor.domain.errors import LockTimeout
 from conductor.domain.limit_rules import LimitRules
 from conductor.limits.files import FolderLock, read_as, write_fields
 from conductor.limits.times import clock_time
@@ -194,13 +195,21 @@ class Parking:
         return [parked for parked in found if parked is not None]
 
     def limit_met(self, key: tuple[str, str], agent: str, limit: Limit) -> float:
-        """Parks it; until when. The task that met the limit waits until then, parked or not."""
-        with self._lock:
-            before = self._anchor(key)
-            by = Parked(*key, since=self._clock(), by=agent)
-            after = after_limit(before, by, limit, self._rules.longest_park)
-            if after != before:
-                self._write(after)
+        """Parks it; until when. The task that met the limit waits until then, parked or not.
+
+        Where the disk refuses, only that task waits.
+        """
+        met = Parked(*key, since=self._clock(), by=agent)
+        try:
+            with self._lock:
+                before = self._anchor(key)
+                after = after_limit(before, met, limit, self._rules.longest_park)
+                if after != before:
+                    self._write(after)
+        except (OSError, LockTimeout) as error:
+            after = after_limit(None, met, limit, self._rules.longest_park)
+            if self._log is not None:
+                self._log.warning("parking_not_written", provider=met.name, error=str(error))
         return after.until if after.mode != Mode.PARKED else ends_at(after, self._rules.longest_park)
 
     def succeeded(self, key: tuple[str, str]) -> None:

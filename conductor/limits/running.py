@@ -75,7 +75,8 @@ class Running:
         write_fields(self._path(worker_id), asdict(entry))
 
     def leave(self, worker_id: str) -> None:
-        with suppress(FileNotFoundError):
+        """Never raises: what can't be removed goes when the worker is gone."""
+        with suppress(OSError):
             os.unlink(self._path(worker_id))
 
     def _entry(self, name: str, sweep: bool) -> Entry | None:
