@@ -253,8 +253,8 @@ class Doorkeeper(Protocol):
     """Says which tasks may start now: parked providers, most agents at once, memory, budgets of projects and days."""
 
     def lane(self, spec: TaskSpec) -> str:
-        """Where a task waits that may not start: its agent and fallbacks, joined by `+`, and behind an `@` its project
-        where that has a budget; empty: it may always start."""
+        """Where a task waits that may not start: its agent and fallbacks, joined by `+`, and behind a comma its
+        project where that has a budget (fit for a folder's name); empty: it may always start."""
 
     def is_open(self, lane: str) -> bool:
         """Whether a task of that lane may start now, as far as can be said without the task."""

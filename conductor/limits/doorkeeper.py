@@ -26,6 +26,7 @@ from conductor.limits.running import Entry, Running, still_to_take
 from conductor.ports import Log
 
 _GIB = 1 << 30
+_LONGEST_NAMES = 120
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,11 @@ class Want:
 
 
 class Doors:
-    """Implements the port `Doorkeeper` on the files of one home. Raises OSError where they can't be read, and
-    `admit` where it can't be written down that an agent runs: it must not start then. The others never raise."""
+    """Implements the port `Doorkeeper` on the files of one home.
+
+    `is_open`, `admit` and `why` raise OSError where these can't be read; `admit` also (and LockTimeout) where it can't
+    be written down that an agent runs: it must not start then. The others never raise.
+    """
 
     def __init__(
         self,
@@ -76,15 +80,19 @@ class Doors:
     # -- the port
 
     def lane(self, spec: TaskSpec) -> str:
-        """Agents joined by `+`, with `@project` behind where that project has a budget: what holds one project up must
-        not hold up the others."""
+        """Agents joined by `+`, with `,project` behind where that project has a budget: what holds one project up must
+        not hold up the others. It is a folder's name, so fallbacks that would make it too long are left out."""
         if spec.agent not in self._setups:
             return ""
-        names = "+".join(want.agent for want in self._wants(spec))
-        return names if self._budgets.of_project(spec.project) == Budget() else f"{names}@{spec.project}"
+        names = ""
+        for agent in dict.fromkeys(want.agent for want in self._wants(spec)):
+            if len(names) + len(agent) > _LONGEST_NAMES:
+                break
+            names += f"+{agent}"
+        return names[1:] if self._budgets.of_project(spec.project) == Budget() else f"{names[1:]},{spec.project}"
 
     def is_open(self, lane: str) -> bool:
-        names, _, project = lane.partition("@")
+        names, _, project = lane.partition(",")
         return not self._closed(names.split("+"), project) if lane else True
 
     def admit(self, spec: TaskSpec, worker_id: str) -> TaskSpec | None:

@@ -42,8 +42,19 @@ def test_a_task_whose_agent_needs_nothing_has_no_lane(room: Room) -> None:
 def test_a_project_with_a_budget_has_lanes_of_its_own(room: Room) -> None:
     room.budgets = BudgetRules(projects={"p": Budget(usd=1.0)})
 
-    assert room.doors().lane(task("claude", project="p")) == "claude@p"
+    assert room.doors().lane(task("claude", project="p")) == "claude,p"
     assert room.doors().lane(task("claude", project="q")) == "claude"
+
+
+def test_a_lane_is_fit_for_a_folders_name_however_many_fallbacks_there_are(room: Room) -> None:
+    room.budgets = BudgetRules(project=Budget(usd=1.0))
+    names = tuple(f"agent-{number}" for number in range(200))
+
+    lane = room.doors().lane(task("claude", fallback=("claude:opus", *names), project="p" * 64))
+
+    assert lane.startswith("claude+agent-0+agent-1+")
+    assert len(f"{'x' * 64}@{lane}") <= 255
+    assert room.doors().is_open(lane)
 
 
 def test_a_lane_of_agents_that_are_not_set_up_any_more_is_open(room: Room) -> None:
