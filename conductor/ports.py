@@ -302,6 +302,10 @@ class Ledger(Protocol):
     def charge(self, charge: Charge) -> str:
         """Adds it; the budget of its project or day that is now used up, for a person, or nothing."""
 
+    def warning(self) -> str:
+        """The budget of a project or day that the last charge brought over 80 %, for a person, or nothing: of all
+        processes one hears it, once."""
+
 
 class EventSink(Protocol):
     """Takes what happened, for events.jsonl and whoever follows it."""

@@ -137,6 +137,9 @@ class LateRooms:
     def charge(self, charge: Charge) -> str:
         return self.load()[1].charge(charge)
 
+    def warning(self) -> str:
+        return self.load()[1].warning()
+
     def price(self, model: str) -> Price | None:
         return self.load()[2].price(model)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from conductor.domain.budget import Budget
+from conductor.domain.budget import WARNING_SHARE, Budget
 from conductor.domain.errors import LockTimeout
 from conductor.domain.limit_rules import BudgetRules
 from conductor.domain.usage import Usage
@@ -119,12 +119,7 @@ def _row(fields: Mapping[str, Any]) -> tuple[RowKey, Spent]:
 
 def used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
     """The budget that leaves nothing to `project` at `now`, for a person; empty: there is something left."""
-    checks: list[tuple[str, Budget, str | None]] = [("the day", rules.day, None)]
-    if project:
-        checks.insert(0, (f"project {project}", rules.of_project(project), project))
-    for name, budget, whose in checks:
-        if budget == Budget():
-            continue
+    for name, budget, whose in _budgets(project, rules):
         share, how_much = budget.share(*day.used(whose))
         if share >= 1.0:
             return f"budget of {name} is used up: {how_much}; it goes on at 00:00 UTC"
@@ -132,6 +127,23 @@ def used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
         if budget.runs is not None and runs >= budget.runs:
             return f"budget of {name} is used up: {runs} of {budget.runs} runs an hour; it goes on at the full hour"
     return ""
+
+
+def nearly_used_up(before: Day, after: Day, project: str, rules: BudgetRules) -> str:
+    """The budget of `project` or day of which 80 % were not used before and are after, for a person."""
+    for name, budget, whose in _budgets(project, rules):
+        share, how_much = budget.share(*after.used(whose))
+        if budget.share(*before.used(whose))[0] < WARNING_SHARE <= share:
+            return f"budget of {name}: {how_much}"
+    return ""
+
+
+def _budgets(project: str, rules: BudgetRules) -> Iterator[tuple[str, Budget, str | None]]:
+    """(its name, the budget, whose use counts: None for all) of those that hold for `project`."""
+    if rules.of_project(project) != Budget():
+        yield f"project {project}", rules.of_project(project), project
+    if rules.day != Budget():
+        yield "the day", rules.day, None
 
 
 # -- files
@@ -152,10 +164,12 @@ class DayLedger:
         self._clock = clock
         self._log = log
         self._owed: list[Charge] = []
+        self._warning = ""
 
     def charge(self, charge: Charge) -> str:
         """Where the disk refuses, it is owed and added with the next one: a full disk costs no agent its work."""
         self._owed.append(charge)
+        self._warning = ""
         try:
             return self._settle(charge.project)
         except (OSError, LockTimeout) as error:
@@ -163,15 +177,19 @@ class DayLedger:
                 self._log.warning("charge_owed", charges=len(self._owed), error=str(error))
             return ""
 
+    def warning(self) -> str:
+        return self._warning
+
     def _settle(self, project: str) -> str:
         with FolderLock(self._folder):
             now = self._clock()
             path = f"{self._folder}/{day_of(now)}.json"
-            day = self._read(path) or Day()
+            before = day = self._read(path) or Day()
             for charge in self._owed:
                 day = day.add(charge, hour_of(now))
             write_fields(path, day.to_fields())
         self._owed.clear()
+        self._warning = nearly_used_up(before, day, project, self._rules)
         return used_up(day, project, self._rules, now)
 
     def used_up(self, project: str) -> str:

@@ -53,7 +53,8 @@ class Meter:
         """Tokens charged without a cost."""
         self._next_charge = 0.0
         self.warning = ""
-        """What 80 % of the budget were, once they are used."""
+        """The latest: 80 % of a budget are used, of the task or of its project or day."""
+        self._is_warned = False
         self.spent = ""
         """Which budget is used up."""
 
@@ -66,8 +67,8 @@ class Meter:
         share, told = self._budget.share(usd, usage.total)
         if share >= 1.0:
             self.spent = f"its budget is used up: {told}"
-        elif share >= WARNING_SHARE and not self.warning:
-            self.warning = told
+        elif share >= WARNING_SHARE and not self._is_warned:
+            self._is_warned, self.warning = True, told
         if now >= self._next_charge and usage != self._charged:
             self._next_charge = now + _CHARGE_EVERY_SECONDS
             self.spent = self.spent or self._charge(tally, usage, usd)
@@ -98,4 +99,6 @@ class Meter:
         )
         self._unpriced = self._unpriced + fresh.total if usd is None else 0
         self._charged, self._charged_usd, self._runs = usage, usd, 0
-        return self._ledger.charge(charge)
+        spent = self._ledger.charge(charge)
+        self.warning = self._ledger.warning() or self.warning
+        return spent

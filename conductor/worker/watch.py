@@ -50,7 +50,7 @@ class Watch:
         self._notice = notice
         self._clock = clock
         self._hopeless_since: float | None = None
-        self._warned = False
+        self._warned = ""
         self._is_closed = False
 
     @property
@@ -81,6 +81,7 @@ class Watch:
             self.look_at_calls()
         if self._meter is not None:
             self._meter.settle(self.tally)
+            self._warn(self._meter.warning)
         self._events.close()
 
     def _take(self, events: Iterable[AgentEvent]) -> None:
@@ -107,8 +108,8 @@ class Watch:
         return self._meter.spent if self._meter is not None else ""
 
     def _warn(self, warning: str) -> None:
-        if warning and not self._warned:
-            self._warned = True
+        if warning and warning != self._warned:
+            self._warned = warning
             self._events.add_fields({"event": "budget_warning", "used": warning})
             self._events.flush()
             self._notice("budget_warning", {"used": warning})

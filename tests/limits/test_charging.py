@@ -9,6 +9,7 @@ import pytest
 from conductor.cli.using import money
 from conductor.domain.agent_events import AgentEvent, CostTold, UsageTold
 from conductor.domain.budget import Budget
+from conductor.domain.limit_rules import BudgetRules
 from conductor.domain.tally import Tally
 from conductor.domain.usage import Usage
 from conductor.limits.ledger import DayLedger, Spent
@@ -51,3 +52,19 @@ def test_a_cost_is_known_once_it_was_told_or_can_be_computed(
     assert money(spent) == shown
     assert (spent.runs, spent.unpriced_runs, spent.unpriced) == (1, unpriced_runs, unpriced)
     assert spent.usage.input == 1_000_000 * sum(event is MILLION for event in events)
+
+
+def test_a_run_that_brings_its_projects_budget_over_80_percent_is_told_of_it(room: Room) -> None:
+    rules = BudgetRules(project=Budget(usd=10.0))
+    ledger, tally = DayLedger(str(room.home), rules, room.clock), Tally()
+    meter = Meter(Account("p", "claude", KNOWN), Budget(usd=6.0), ledger, PriceList().price)
+
+    told = []
+    for number in range(3):
+        tally.take(MILLION)
+        meter.update(tally, now=10.0 * number)
+        told.append((meter.warning, meter.spent))
+
+    assert told[0] == ("5 of 6 usd", "")
+    assert told[1] == ("budget of project p: 10 of 10 usd", "its budget is used up: 10 of 6 usd")
+    assert told[2] == told[1]

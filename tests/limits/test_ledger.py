@@ -64,6 +64,17 @@ def test_a_charge_says_which_budget_it_used_up(room: Room) -> None:
     assert "budget of the day is used up: 10 of 10 usd" in ledger(room).charge(charge(7.0, 1, project="q"))
 
 
+def test_the_charge_that_brings_a_budget_over_80_percent_warns_and_no_other(room: Room) -> None:
+    room.budgets = BudgetRules(project=Budget(usd=1.0), day=Budget(tokens=1000))
+    warnings = []
+    for usd, tokens in ((0.79, 10), (0.01, 10), (0.1, 10), (0.05, 780), (0.01, 10)):
+        one = ledger(room)
+        one.charge(charge(usd, tokens))
+        warnings.append(one.warning())
+
+    assert warnings == ["", "budget of project p: 0.8 of 1 usd", "", "budget of the day: 810 of 1000 tokens", ""]
+
+
 def test_money_that_is_not_known_is_counted_as_not_known_and_its_tokens_all_the_same(room: Room) -> None:
     room.budgets = BudgetRules(project=Budget(usd=1.0, tokens=50))
     ledger(room).charge(charge(None, 40, runs=1))
