@@ -38,6 +38,7 @@ COMMANDS = {
     "limits": "conductor.cli.limiting:limits",
     "usage": "conductor.cli.using:usage",
     "agents": "conductor.cli.agents:agents",
+    "audit": "conductor.cli.auditing:audit",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
     "sim": "conductor.cli.simulating:sim",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field
 
 from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
+from conductor.domain.exposure import is_exposed
 from conductor.domain.providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
 from conductor.settings.generic import GenericOptions
 from conductor.settings.values import Bytes, Name, Strict
@@ -26,16 +27,6 @@ def _base_url(url: str) -> str:
     if url and (is_exposed(url) or not urlsplit(url).hostname):
         raise ValueError("a provider is reached by https://, or by http:// on this machine alone")
     return url.rstrip("/")
-
-
-def is_exposed(url: str) -> bool:
-    """Whether what is sent there can be read on its way: anything but https, beyond this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return True
-    return parts.scheme != "https" and not (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1"))
 
 
 AbsolutePath = Annotated[str, Field(pattern=r"^(/.*)?$")]
