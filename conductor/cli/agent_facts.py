@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
-from contextlib import suppress
+import math
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,8 @@ from conductor.domain.errors import BadTask
 from conductor.domain.home import Home
 from conductor.domain.lines import format_timestamp
 from conductor.kit.keys import key_fault, read_key
+from conductor.limits.experience import Experience, Experiences
+from conductor.limits.parking import Parked, Parking, ends_at
 
 if TYPE_CHECKING:
     from conductor.ports import Abilities
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _LIBRARIES = {"anthropic": "anthropic"}
 """What a kind without a program needs."""
+
+_SAYS_NOTHING = ("generic",)
+"""Kinds that are an agent only with what the settings say."""
 
 _CONFINED = {
     "codex": "by its own sandbox, which the kernel enforces",
@@ -36,31 +39,37 @@ _CONFINED = {
 
 
 def chosen_setups(settings: Settings, kinds: Mapping[str, str]) -> dict[str, AgentSetup]:
-    """Every agent that a task can name: those of the settings, and each installed kind under its own name."""
+    """Every agent that a task can name: those of the settings, and each installed kind under its own name, where that
+    alone says enough."""
     setups = settings.agent_setups()
     named = {name: one for name, one in setups.items() if one.kind in kinds or name in settings.agents}
-    plain = {kind: AgentSetup(kind, kind, autonomy=Autonomy.FULL) for kind in kinds if kind not in setups}
-    return dict(sorted({**named, **plain}.items()))
+    plain = (kind for kind in kinds if kind not in setups and kind not in _SAYS_NOTHING)
+    return dict(
+        sorted({**named, **{kind: AgentSetup(kind, kind, autonomy=settings.autonomy) for kind in plain}}.items())
+    )
 
 
 def agent_facts(
-    setups: Mapping[str, AgentSetup], kinds: Mapping[str, str], home: Home, environment: Mapping[str, str], now: float
+    settings: Settings, kinds: Mapping[str, str], home: Home, environment: Mapping[str, str], clock: Callable[[], float]
 ) -> list[dict[str, Any]]:
     """One object for each agent. Starts each program once, for its version."""
+    setups = chosen_setups(settings, kinds)
     abilities = {name: abilities_of(setup, kinds) for name, setup in setups.items()}
     paths = {name: program_path(setup, abilities[name], environment) for name, setup in setups.items()}
     versions = probe_versions({name: path for name, path in paths.items() if path}, environment)
+    parking, experiences = Parking(home.path, settings.limits.rules(), clock), Experiences(home.path)
     return [
         {
             "name": name,
             "kind": setup.kind,
+            "default": name == settings.agent,
             "installed": is_installed(setup, abilities[name], paths[name]),
             "binary": paths[name],
             "version": versions.get(name, ""),
             **access_of(setup, environment),
             "needs_access": bool(setup.provider and setup.provider.key),
-            "limited": _limited(home, setup, now),
-            "experience": _experience(home, name),
+            "limited": _limited(parking.holding(setup.lane), settings.limits.longest_park),
+            "experience": _experience(experiences.of(name)),
             "memory_bytes": setup.memory_bytes or abilities[name].memory_bytes or None,
             "autonomy": setup.autonomy.value,
             "confined": confined(setup),
@@ -119,36 +128,24 @@ def has_access(setup: AgentSetup, environment: Mapping[str, str]) -> str:
 def confined(setup: AgentSetup) -> str:
     if setup.autonomy is Autonomy.FULL or setup.kind == "command":
         return "not at all"
-    return f"{setup.autonomy.value}: {_CONFINED.get(setup.kind, 'as its own settings say')}"
+    if setup.kind == "generic":
+        modes = setup.options.get("modes") or {}
+        return f"{setup.autonomy.value}: by its own modes" if setup.autonomy in modes else "not at all"
+    return f"{setup.autonomy.value}: {_CONFINED.get(setup.kind, 'as its adapter sees to it')}"
 
 
-def _limited(home: Home, setup: AgentSetup, now: float) -> dict[str, Any] | None:
+def _limited(held: Parked | None, longest_park: float) -> dict[str, Any] | None:
     """What parks its provider: {mode, until, said}, `until` empty where only a person ends it; None: nothing."""
-    provider, account = setup.lane
-    parked = _fields(f"{home.path}/limits/parked/{provider}~{account}.json")
-    mode, until = parked.get("mode"), parked.get("until")
-    said = str(parked.get("said") or parked.get("kind") or "")
-    if mode == "forbidden":
-        return {"mode": mode, "until": "", "said": said}
-    if mode == "parked" and isinstance(until, int | float) and until > now:
-        return {"mode": mode, "until": format_timestamp(until), "said": said}
-    return None
-
-
-def _experience(home: Home, name: str) -> dict[str, Any]:
-    """{runs, successes, peak_bytes: the most that one of the last runs took}."""
-    known = _fields(f"{home.path}/limits/agents/{name}.json")
-    peaks = [peak for peak in known.get("peaks", ()) if isinstance(peak, int)]
+    if held is None:
+        return None
+    end = ends_at(held, longest_park)
     return {
-        "runs": known.get("runs", 0),
-        "successes": known.get("successes", 0),
-        "peak_bytes": max(peaks, default=None),
+        "mode": held.mode.value,
+        "until": "" if math.isinf(end) else format_timestamp(end),
+        "said": held.said or held.kind,
     }
 
 
-def _fields(path: str) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        with open(os.path.realpath(path), encoding="utf-8") as file:
-            found = json.load(file)
-            return found if isinstance(found, dict) else {}
-    return {}
+def _experience(known: Experience) -> dict[str, Any]:
+    """{runs, successes, peak_bytes: the most that one of the last runs took}."""
+    return {"runs": known.runs, "successes": known.successes, "peak_bytes": max(known.peaks, default=None)}

@@ -38,16 +38,13 @@ def agents(context: click.Context, as_json: bool) -> None:
 
 def _show(home_flag: str | None, as_json: bool) -> None:
     from conductor.agents.registry import installed_kinds
-    from conductor.cli.agent_facts import agent_facts, chosen_setups
+    from conductor.cli.agent_facts import agent_facts
     from conductor.settings.model import load_settings
 
     home = open_layout(home_flag, os.environ).home
-    settings, kinds = load_settings(home, os.environ), installed_kinds()
-    setups = chosen_setups(settings, kinds)
+    settings = load_settings(home, os.environ)
     environment = {"OPENCLAW_BIN": settings.openclaw_bin, **os.environ}
-    facts = agent_facts(setups, kinds, home, environment, time.time())
-    for one in facts:
-        one["default"] = one["name"] == settings.agent
+    facts = agent_facts(settings, installed_kinds(), home, environment, time.time)
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     else:

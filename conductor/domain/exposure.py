@@ -97,6 +97,13 @@ def judge_agents(setups: Iterable[AgentSetup], default_agent: str) -> list[Findi
             if setup.name == default_agent:
                 what = "tasks that name no agent run as shell commands, whatever they say"
                 found.append(Finding("unconfined", setup.name, what, "name another default agent", grave=False))
+        elif setup.kind == "generic" and not setup.options.get("modes"):
+            what = "nothing that conductor knows of confines it: it declares no `modes`"
+            found.append(
+                Finding(
+                    "unconfined", setup.name, what, "say in conductor.yaml which of its options keep it in", grave=False
+                )
+            )
         elif setup.autonomy is Autonomy.FULL:
             found.append(Finding("unconfined", setup.name, "it runs unconfined (autonomy: full)", remedy))
         if setup.provider is not None and not setup.gate and setup.provider.key:

@@ -134,11 +134,10 @@ def test_files_that_hold_keys_and_logins_are_ours_alone(safe: Shell) -> None:
 
 
 def test_a_control_socket_that_others_can_reach_is_told(safe: Shell) -> None:
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(safe.home.control_socket)
-    os.chmod(safe.home.control_socket, 0o666)
-    assert [one["kind"] for one in findings(safe)] == ["exposed"]
-    server.close()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(safe.home.control_socket)
+        os.chmod(safe.home.control_socket, 0o666)
+        assert [one["kind"] for one in findings(safe)] == ["exposed"]
 
 
 def test_a_key_of_another_provider_is_worth_a_note(safe: Shell) -> None:

@@ -101,6 +101,8 @@ def test_keys_in_the_settings_are_told_by_line_and_never_themselves() -> None:
         (AgentSetup("c", "claude", autonomy=Autonomy.FULL), [True]),
         (AgentSetup("command", "command", autonomy=Autonomy.FULL), []),
         (AgentSetup("sh", "command"), [False]),
+        (AgentSetup("g", "generic"), [False]),
+        (AgentSetup("g", "generic", options={"modes": {"workspace": ["--safe"]}}), []),
         (
             AgentSetup("c", "claude", provider=ProviderSetup("a", "anthropic", "https://a", "env:K"), gate=False),
             [False],
