@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -111,9 +112,12 @@ def _pool_config(
 
 def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
     """conductord, whole. Raises ConductorError when it can't start."""
+    from conductor.limits.parking import parked_lines
     from conductor.supervisor.boot import Boot
+    from conductor.worker.private_folder import sweep_private_folders
 
     layout = open_layout(home_flag, os.environ)
+    sweep_private_folders(layout.home.path)
     boot = Boot(layout.home, os.environ, flags)
     with boot.only_daemon():
         settings = boot.load_settings()
@@ -136,5 +140,6 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
             queue=queue,
             inbox=layout.inbox,
             nursery_command=nursery_command,
+            limits=lambda: parked_lines(layout.home.path, time.time()),
             use_terminal=use_terminal,
         )

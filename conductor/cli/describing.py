@@ -11,6 +11,15 @@ from conductor.domain.masking import Masker, masked_spec, secret_values
 from conductor.domain.task import TaskSpec, Tries
 from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting
 
+_AGENT_FACTS = (
+    "failure", "model_used", "usage", "usd", "cost", "session", "turns", "tools", "calls", "denials", "limited_until",
+    "verify_output",
+)  # fmt: skip
+"""What result.json has where an agent asked a model."""
+
+
+_ASKED = ("project", "budget", "verify", "fallback", "autonomy", "criteria", "spec_file")
+
 
 def describe(view: TaskView) -> dict[str, Any]:
     """The facts of a task's state, its `state` among: ready, batched, waiting, running, recording, dead, ended."""
@@ -44,6 +53,7 @@ def _spec_facts(spec: TaskSpec, tries: Tries) -> dict[str, Any]:
         "stall_seconds": shown.stall_seconds,
         "retries": shown.retries,
         "workspace": shown.workspace,
+        **{name: value for name in _ASKED if (value := getattr(shown, name))},
         "env": dict(shown.env),
         "submitted": format_timestamp(shown.submitted_ms / 1000) if shown.submitted_ms else None,
     }
@@ -55,6 +65,7 @@ def _ended_facts(task_id: str, status: str, record: dict[str, Any], *, can_retry
         "cpu_seconds", "peak_memory_bytes", "output_bytes", "reason", "worker",
     )  # fmt: skip
     facts = {name: record.get(name) for name in names}
+    facts.update({name: record[name] for name in _AGENT_FACTS if record.get(name) not in (None, "", [], {})})
     preview = parse_result(record["line"]).preview
     state = "dead" if can_retry else "ended"
     return {"task": task_id, "state": state, "status": status, **facts, "priority": "", "preview": preview}

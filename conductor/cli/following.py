@@ -11,6 +11,7 @@ from dataclasses import asdict
 import click
 
 from conductor.app import open_layout, patient_queue
+from conductor.cli.agent_story import told
 from conductor.cli.waiting import ResultsFollower
 from conductor.domain.errors import NoSuchTask, UsageError
 from conductor.domain.home import Home
@@ -50,9 +51,10 @@ def _print_result(line: ResultLine, *, as_json: bool) -> None:
 @click.argument("task_id")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Of which attempt; the latest by default.")
+@click.option("--raw", is_flag=True, help="Its output as it came, also of an agent whose events are known.")
 @click.pass_obj
-def logs(home_flag: str | None, task_id: str, follow: bool, attempt: int | None) -> None:
-    """Shows what the agent said (agent.log), secrets masked."""
+def logs(home_flag: str | None, task_id: str, follow: bool, attempt: int | None, raw: bool) -> None:
+    """Shows what the agent said and did (agent.jsonl, else agent.log), secrets masked."""
     layout = open_layout(home_flag, os.environ)
     view = patient_queue(layout).find(task_id)
     if view is None:
@@ -63,28 +65,45 @@ def logs(home_flag: str | None, task_id: str, follow: bool, attempt: int | None)
     if not number and not follow:
         click.echo(f"conductor: {task_id} has not run yet: `conductor show {task_id}` tells its state", err=True)
         return
-    _copy_log(layout, task_id, attempt, follow=follow)
+    _copy_log(layout, task_id, attempt, follow=follow, raw=raw)
 
 
-def _copy_log(layout: Layout, task_id: str, attempt: int | None, *, follow: bool) -> None:
+def _copy_log(layout: Layout, task_id: str, attempt: int | None, *, follow: bool, raw: bool) -> None:
     """Copies the log, and while following what comes, from attempt to attempt."""
     position, shown, queue = 0, 0, patient_queue(layout)
+    events = False
     while True:
         ended = not follow or isinstance(queue.find(task_id), Ended)
         number = attempt or _latest(layout.home, task_id)
         if number != shown:
             position, shown = 0, number
-        path = f"{layout.home.attempt(task_id, number)}/agent.log"
+        folder = layout.home.attempt(task_id, number)
+        if not position:
+            events = not raw and os.path.exists(f"{folder}/agent.jsonl")
+        path = f"{folder}/agent.jsonl" if events else f"{folder}/agent.log"
         if number and os.path.exists(path):
-            with open(path, "rb") as log:
-                log.seek(position)
-                while piece := log.read(1 << 16):
-                    position += len(piece)
-                    sys.stdout.buffer.write(piece)
+            position += _show_from(path, position, events=events)
             sys.stdout.buffer.flush()
         if ended:
             return
         time.sleep(_POLL_SECONDS)
+
+
+def _show_from(path: str, position: int, *, events: bool) -> int:
+    """Shows what stands there from `position` on, of events only whole lines; returns how many bytes that were."""
+    taken = 0
+    with open(path, "rb") as log:
+        log.seek(position)
+        if events:
+            for line in log:
+                if line.endswith(b"\n"):
+                    taken += len(line)
+                    sys.stdout.buffer.write(told(line).encode("utf-8", "replace"))
+            return taken
+        while piece := log.read(1 << 16):
+            taken += len(piece)
+            sys.stdout.buffer.write(piece)
+    return taken
 
 
 def _latest(home: Home, task_id: str) -> int:

@@ -35,6 +35,7 @@ COMMANDS = {
     "drain": "conductor.cli.live:drain",
     "stop": "conductor.cli.live:stop",
     "reload": "conductor.cli.live:reload",
+    "why": "conductor.cli.why:why",
     "limits": "conductor.cli.limiting:limits",
     "usage": "conductor.cli.using:usage",
     "agents": "conductor.cli.agents:agents",

@@ -74,6 +74,7 @@ class Boot:
         queue: TaskQueue,
         inbox: str,
         nursery_command: NurseryCommand,
+        limits: Callable[[], list[str]],
         use_terminal: bool,
     ) -> int:
         """Puts the daemon together, runs it, takes it apart."""
@@ -84,7 +85,7 @@ class Boot:
         events.follow_results()
         leftovers = Leftovers(OWNER_VARIABLE, plan.cgroup)
         fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
-        status = DaemonStatus(self._home, queue, fleet, events)
+        status = DaemonStatus(self._home, queue, fleet, events, limits)
         control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
         daemon = Daemon(plan, reload, queue, fleet, events, control, self._notifier, log, signals, status)
         status.daemon = daemon
@@ -124,8 +125,12 @@ class DaemonStatus:
 
     daemon: Daemon
 
-    def __init__(self, home: Home, queue: TaskQueue, fleet: Fleet, events: EventLog) -> None:
+    def __init__(
+        self, home: Home, queue: TaskQueue, fleet: Fleet, events: EventLog, limits: Callable[[], list[str]]
+    ) -> None:
+        """`limits`: a line for each provider that is parked."""
         self._home = home
+        self._limits = limits
         self._queue = queue
         self._fleet = fleet
         self._events = events
@@ -145,6 +150,7 @@ class DaemonStatus:
             "slots": [slot_status(slot, now) for slot in self._fleet.slots],
             "queue": counts_status(self._count()),
             "finished": dict(self._events.finished),
+            "limits": self._limits(),
         }
 
     def write(self) -> None:

@@ -48,6 +48,7 @@ def render_page(status: dict[str, Any]) -> str:
         "queue  " + "  ".join(f"{name} {count}" for name, count in queue.items()),
         "ended  "
         + ("  ".join(f"{name} {count}" for name, count in sorted(status["finished"].items())) or "nothing yet"),
+        *(f"limit  {line}" for line in status["limits"]),
         "",
         *(_slot_line(slot) for slot in status["slots"]),
     ]

@@ -17,6 +17,7 @@ from conductor.ports import Agent, Endpoint, Gate, Launch, Prompt
 from conductor.worker.bench import Workbench
 from conductor.worker.environment import agent_environment
 from conductor.worker.execute import AgentCommand
+from conductor.worker.private_folder import make_private_folder
 from conductor.worker.prompt_parts import read_history, read_parts
 from conductor.worker.prompting import render
 
@@ -113,8 +114,7 @@ def _key_environment(project: str, bench: Workbench) -> Mapping[str, str]:
 def _ask(claim: Claim, bench: Workbench, agent: Agent, workspace: str, access: _Access) -> Prompt:
     spec, setup, config = claim.spec, agent.setup, bench.config
     thinking = spec.thinking or setup.thinking
-    state = f"{config.home}/state/{claim.worker_id}"
-    os.makedirs(state, mode=0o700, exist_ok=True)
+    state = make_private_folder(config.home, claim.worker_id)
     autonomy = Autonomy(spec.autonomy) if spec.autonomy else setup.autonomy
     provider = setup.provider.name if setup.provider else ""
     parts = read_parts(claim, workspace, autonomy, setup.kind, config.project_contexts.get(spec.project, ""))
