@@ -176,6 +176,14 @@ def test_a_client_that_leaves_in_mid_answer_is_counted(sim: Sim) -> None:
     until(lambda: sim.departures == 1)
 
 
+def test_a_warning_comes_with_a_good_answer(sim: Sim) -> None:
+    told = ask(sim.faulty("warns600") + PATHS["anthropic"], messages("hi"))
+    assert (told.status, told.headers["anthropic-ratelimit-unified-status"]) == (200, "allowed_warning")
+    assert int(told.headers["anthropic-ratelimit-unified-5h-reset"]) == int(sim.requests[0].at) + 600
+    told = ask(sim.faulty("warn") + PATHS["responses"], BODIES["responses"]("hi", stream=True))
+    assert (told.status, told.headers["x-codex-primary-used-percent"]) == (200, "90")
+
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=5),
     lambda inner: (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, takewhile
 from threading import Lock
 
@@ -16,7 +16,7 @@ from conductor.testing.sim.directives import Rule
 from conductor.testing.sim.faults import WELL, Fault, FaultCounter, read_fault
 from conductor.testing.sim.meter import Meter, tokens_of
 from conductor.testing.sim.record import Record, Recorder
-from conductor.testing.sim.refusals import Circumstances, Refusal, bad_request, broken_off, refuse, refuse_path
+from conductor.testing.sim.refusals import Circumstances, Refusal, bad_request, broken_off, refuse, refuse_path, warning
 from conductor.testing.sim.routes import FORMS, Route, counted, models, route
 from conductor.testing.sim.samples import is_side_call
 from conductor.testing.sim.script import answer_to
@@ -76,19 +76,18 @@ class Desk:
         name = place.fault or self.standing_fault
         reaction = self._reaction(request, place, name)
         status = NOT_SENT if reaction.fault.kind == "hang" else reaction.status
-        self._recorder.add(
-            Record(
-                self._clock(),
-                place.form,
-                place.path,
-                name,
-                status,
-                reaction.model,
-                request.headers,
-                request.body,
-                reaction.usage,
-            )
+        record = Record(
+            at=self._clock(),
+            form=place.form,
+            path=place.path,
+            fault=name,
+            status=status,
+            model=reaction.model,
+            headers=request.headers,
+            body=request.body,
+            usage=reaction.usage,
         )
+        self._recorder.add(record)
         return reaction
 
     def _reaction(self, request: Request, place: Route, name: str) -> Reaction:
@@ -96,16 +95,19 @@ class Desk:
             fault = read_fault(name)
         except UsageError as error:
             return Reaction(404, {"error": {"type": "not_found_error", "message": str(error)}})
-        if place.deed == "answer":
-            try:
-                return self._model_call(request, place, name, fault)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:  # a field of another type than meant
-                why = f"the request is not of the protocol's form: {error!r}"
-                return _refused(bad_request(place.form, why, f"req_{self._seal(place.path)}"))
+        if place.deed != "answer":
+            return self._beside_the_model(request, place, fault)
+        try:
+            return self._model_call(request, place, name, fault)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # a field of another type than meant
+            why = f"the request is not of the protocol's form: {error!r}"
+            return _refused(bad_request(place.form, why, f"req_{self._seal(place.path)}"))
+
+    def _beside_the_model(self, request: Request, place: Route, fault: Fault) -> Reaction:
+        """Lists of models, counting, and whatever else is asked for."""
         if fault.refuses_everything:
-            return _refused(
-                refuse(place.form, fault, Circumstances("", f"req_{self._seal(place.path)}", self._clock()))
-            )
+            about = Circumstances("", f"req_{self._seal(place.path)}", self._clock())
+            return _refused(refuse(place.form, fault, about))
         match place.deed:
             case "count":
                 return Reaction(200, counted(place.form, tokens_of(request.text)))
@@ -138,16 +140,23 @@ class Desk:
         reply = Reply(about.request_id.removeprefix("req_"), int(about.now), asked, answer, usage)
         if fault.kind == "streamerror" and not asked.streamed:
             return _refused(refuse(place.form, Fault("529"), about), asked.model)
-        told = Reaction(200, fault=fault, think_seconds=answer.think_seconds, model=asked.model, usage=usage)
-        headers = {"request-id": f"req_{reply.id}", "x-request-id": f"req_{reply.id}"}
+        headers = {"request-id": about.request_id, "x-request-id": about.request_id}
+        told = Reaction(
+            status=200,
+            headers={**headers, **warning(place.form, fault, about.now)},
+            fault=fault,
+            think_seconds=answer.think_seconds,
+            model=asked.model,
+            usage=usage,
+        )
         if not asked.streamed:
-            return _with(told, headers, body=form.whole(reply))
+            return replace(told, body=form.whole(reply))
         if place.form == "gemini" and "alt=sse" not in request.query:
-            return _with(told, headers, body=[event.body for event in form.events(reply)])
+            return replace(told, body=[event.body for event in form.events(reply)])
         events = form.events(reply)
         if fault.kind == "streamerror":
             events = chain(takewhile(lambda event: not event.is_answer, events), [broken_off(place.form, about)])
-        return _with(told, headers, events=events)
+        return replace(told, events=events)
 
     def _seal(self, text: str) -> str:
         """An id that is the same for the same seed and request; the same request once more gets another."""
@@ -155,12 +164,6 @@ class Desk:
             once = identity(self._seed, text)
             self._repeats[once] = self._repeats.get(once, 0) + 1
             return identity(self._seed, text, str(self._repeats[once]))
-
-
-def _with(
-    told: Reaction, headers: dict[str, str], body: object = None, events: Iterator[Event] | None = None
-) -> Reaction:
-    return Reaction(told.status, body, events, headers, told.fault, told.think_seconds, told.model, told.usage)
 
 
 def _refused(refusal: Refusal, model: str = "", fault: Fault = WELL) -> Reaction:

@@ -13,6 +13,7 @@
     badjson      broken JSON
     wrongtype    a page of HTML with status 200
     streamerror  a stream that begins well and then tells an overload (a 529 where nothing is streamed)
+    warn         a good answer whose headers say that nine tenths of the subscription are used
 
 Behind any of them `n2`: only the first two model calls, and `~tag`: a counter of its own. 401 and 403 refuse the lists
 of models and counting too; everything else only model calls.
@@ -26,9 +27,9 @@ from threading import Lock
 
 from conductor.domain.errors import UsageError
 
-NAMES = "ok, 400 to 599, hang, stall, slowN, cut, badjson, wrongtype, nomodel, toolong, nocredit, streamerror"
+NAMES = "ok, 400 to 599, hang, stall, slowN, cut, badjson, wrongtype, nomodel, toolong, nocredit, streamerror, warn"
 _FAULT = re.compile(
-    r"(?P<kind>ok|[45]\d\d|hang|stall|cut|badjson|wrongtype|nomodel|toolong|nocredit|streamerror|slow(?P<slow>\d+))"
+    r"(?P<kind>ok|[45]\d\d|hang|stall|cut|badjson|wrongtype|nomodel|toolong|nocredit|streamerror|warn|slow(?P<slow>\d+))"
     r"(?:n(?P<first>\d+))?(?:r(?P<retry>\d+))?(?:s(?P<reset>\d+))?(?:~.*)?"
 )
 _REFUSALS = {"nomodel": 404, "toolong": 400, "nocredit": 400}

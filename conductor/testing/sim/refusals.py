@@ -10,7 +10,7 @@ from conductor.testing.sim.faults import Fault
 from conductor.testing.sim.telling import Event
 
 Headers = dict[str, str]
-FIVE_HOURS_SECONDS = 5 * 3600
+HOUR_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +102,49 @@ def _anthropic(status: int, fault: Fault, about: Circumstances) -> tuple[Json, H
     return {"type": "error", "error": error, "request_id": about.request_id}, _unified(fault, about.now)
 
 
+def warning(form: str, fault: Fault, now: float) -> Headers:
+    """Headers of a good answer that tell how far a limit is used; none but for the fault `warn`."""
+    if fault.kind != "warn":
+        return {}
+    resets_in = fault.resets_in or HOUR_SECONDS
+    if form == "anthropic":
+        return _unified_headers("allowed_warning", "0.9", int(now) + resets_in)
+    return _codex_headers(90, int(now) + resets_in) if form in _OPENAI else {}
+
+
 def _unified(fault: Fault, now: float) -> Headers:
     """The headers of a subscription whose five hours are used up."""
     if fault.resets_in is None:
         return {}
-    reset = str(int(now) + fault.resets_in)
+    overage = {"overage-status": "rejected", "overage-disabled-reason": "out_of_credits"}
+    headers = {f"anthropic-ratelimit-unified-{name}": fact for name, fact in overage.items()}
+    return {**_unified_headers("rejected", "1.0", int(now) + fault.resets_in), **headers}
+
+
+def _unified_headers(status: str, used: str, reset: int) -> Headers:
+    """`used` of the five hours, from 0 to 1; `reset` in seconds since 1970."""
     facts = {
-        "status": "rejected",
-        "reset": reset,
+        "status": status,
+        "reset": str(reset),
         "representative-claim": "five_hour",
         "fallback-percentage": "0.5",
-        "overage-status": "rejected",
-        "overage-disabled-reason": "out_of_credits",
-        "5h-status": "rejected",
-        "5h-reset": reset,
-        "5h-utilization": "1.0",
+        "5h-status": status,
+        "5h-reset": str(reset),
+        "5h-utilization": used,
         "7d-status": "allowed",
-        "7d-reset": str(int(now) + 6 * 86_400),
+        "7d-reset": str(reset + 6 * 24 * HOUR_SECONDS),
         "7d-utilization": "0.4",
     }
     return {f"anthropic-ratelimit-unified-{name}": fact for name, fact in facts.items()}
+
+
+def _codex_headers(percent: int, reset: int) -> Headers:
+    """How Codex is told of a subscription's five hours."""
+    return {
+        "x-codex-primary-used-percent": str(percent),
+        "x-codex-primary-window-minutes": str(5 * HOUR_SECONDS // 60),
+        "x-codex-primary-reset-at": str(reset),
+    }
 
 
 def _openai_status(status: int, fault: Fault) -> int:
@@ -175,10 +198,8 @@ def _openai_limit(fault: Fault, about: Circumstances) -> tuple[Json, Headers]:
     headers = {
         "x-ratelimit-remaining-requests": "0",
         "x-ratelimit-reset-requests": f"{fault.resets_in}s",
-        "x-codex-primary-used-percent": "100",
-        "x-codex-primary-window-minutes": str(FIVE_HOURS_SECONDS // 60),
-        "x-codex-primary-reset-at": str(reset),
         "x-codex-primary-reset-after-seconds": str(fault.resets_in),
+        **_codex_headers(100, reset),
     }
     return {"error": error}, headers
 

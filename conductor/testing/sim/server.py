@@ -12,6 +12,7 @@ from threading import Condition, Event
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from conductor.domain.errors import UsageError
 from conductor.testing.sim.asked import Json
 from conductor.testing.sim.desk import Desk, Reaction, Request
 from conductor.testing.sim.faults import read_fault
@@ -102,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             path = urlsplit(self.path)
             raw = self._read_body()
-            if path.path.startswith("/sim/fault/"):
+            if self.command == "POST" and path.path.startswith("/sim/fault/"):
                 return self._set_fault(unquote(path.path.removeprefix("/sim/fault/")))
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = _parsed(raw, headers.get("content-encoding", ""))
@@ -121,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         """`POST /sim/fault/NAME`: from now on, for every path that names no fault."""
         try:
             read_fault(name)
-        except Exception as error:  # the caller learns why
+        except UsageError as error:
             return self._send_json(404, {"error": str(error)}, {})
         self.server.desk.standing_fault = name
         return self._send_json(200, {"fault": name}, {})
