@@ -108,7 +108,8 @@ def warning(form: str, fault: Fault, now: float) -> Headers:
         return {}
     resets_in = fault.resets_in or HOUR_SECONDS
     if form == "anthropic":
-        return _unified_headers("allowed_warning", "0.9", int(now) + resets_in)
+        surpassed = {"anthropic-ratelimit-unified-5h-surpassed-threshold": "0.9"}
+        return {**_unified_headers("allowed_warning", "0.9", int(now) + resets_in), **surpassed}
     return _codex_headers(90, int(now) + resets_in) if form in _OPENAI else {}
 
 
@@ -133,7 +134,7 @@ def _unified_headers(status: str, used: str, reset: int) -> Headers:
         "5h-utilization": used,
         "7d-status": "allowed",
         "7d-reset": str(reset + 6 * 24 * HOUR_SECONDS),
-        "7d-utilization": "0.4",
+        "7d-utilization": "0.04",
     }
     return {f"anthropic-ratelimit-unified-{name}": fact for name, fact in facts.items()}
 
