@@ -76,6 +76,12 @@ def test_the_token_is_taken_wherever_a_client_shows_it(form: str, shown: str, he
         assert keys == {header: value}
 
 
+def test_a_refusal_can_be_read_by_one_who_sends_everything_first() -> None:
+    with gated(always(answer(ANSWER))) as (gate, _), agent_line(gate) as line:
+        line.send(b"POST /v1/messages HTTP/1.1\r\ncontent-length: 8000000\r\n\r\n" + b"x" * 8_000_000)
+        assert line.read_message().status == 403
+
+
 def test_strangers_are_logged_once_without_what_they_showed() -> None:
     logged: list[tuple[str, dict[str, object]]] = []
 
