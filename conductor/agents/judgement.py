@@ -56,10 +56,11 @@ def _why_no_success(ending: Ending, *, tolerant: bool) -> tuple[Failure, str]:
         return (Failure.NONE, "") if told.text.strip() else (Failure.EMPTY, "it ended well and said nothing")
     said = _said(told)
     failure = _class_of(told, said or plain_lines(ending.tail)[-4000:])
+    if told.end is None and ending.exit_code == 0:
+        last = f"; the last that it told: {said}" if said else ""
+        return failure or Failure.CUT, f"exit 0, but the agent's own result never came{last}"
     if said:
         return failure, f"{said} ({how})" if how else said
-    if told.end is None and ending.exit_code == 0:
-        return failure or Failure.CUT, "exit 0, but the agent's own result never came"
     return failure, f"{how or 'no success'}: {last_line(plain_lines(ending.tail))}".rstrip(": ")
 
 
