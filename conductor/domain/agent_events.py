@@ -214,7 +214,8 @@ def event_from_fields(told: Mapping[str, Any]) -> AgentEvent:
     kind = _KINDS[told["event"]]
     values: dict[str, Any] = {}
     for field in fields(kind):
-        value = told.get(field.name, "" if field.default is MISSING else field.default)
+        nothing = None if "None" in str(field.type) else ""
+        value = told.get(field.name, nothing if field.default is MISSING else field.default)
         if field.name == "usage" and value is not None:
             value = Usage(**value)
         elif field.name == "limit" and value is not None:
