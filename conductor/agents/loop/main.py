@@ -34,6 +34,7 @@ def run(text: str) -> int:
     """Does the assignment in `text`; 0: done, 1: not, 143: stopped. An End is told in any case."""
     voice = Voice(_STANDARD_OUTPUT, time.monotonic)
     signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a provider that hangs up is an error like any other
     try:
         end = _converse(Assignment.from_json(text), voice)
     except _Stopped:
