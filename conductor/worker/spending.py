@@ -98,7 +98,8 @@ class Meter:
             priced_tokens=0 if usd is None else self._unpriced,
         )
         self._unpriced = self._unpriced + fresh.total if usd is None else 0
-        self._charged, self._charged_usd, self._runs = usage, usd, 0
+        self._charged, self._runs = usage, 0
+        self._charged_usd = self._charged_usd if usd is None else usd
         spent = self._ledger.charge(charge)
         self.warning = self._ledger.warning() or self.warning
         return spent

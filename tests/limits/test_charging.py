@@ -55,9 +55,9 @@ def test_a_cost_is_known_once_it_was_told_or_can_be_computed(
 
 
 def test_a_run_that_brings_its_projects_budget_over_80_percent_is_told_of_it(room: Room) -> None:
-    rules = BudgetRules(project=Budget(usd=10.0))
+    rules = BudgetRules(project=Budget(usd=12.0))
     ledger, tally = DayLedger(str(room.home), rules, room.clock), Tally()
-    meter = Meter(Account("p", "claude", KNOWN), Budget(usd=6.0), ledger, PriceList().price)
+    meter = Meter(Account("p", "claude", KNOWN), Budget(usd=16.0), ledger, PriceList().price)
 
     told = []
     for number in range(3):
@@ -65,6 +65,9 @@ def test_a_run_that_brings_its_projects_budget_over_80_percent_is_told_of_it(roo
         meter.update(tally, now=10.0 * number)
         told.append((meter.warning, meter.spent))
 
-    assert told[0] == ("5 of 6 usd", "")
-    assert told[1] == ("budget of project p: 10 of 10 usd", "its budget is used up: 10 of 6 usd")
-    assert told[2] == told[1]
+    assert told[0] == ("", "")
+    assert told[1] == ("budget of project p: 10 of 12 usd", "")
+    assert told[2] == (
+        "15 of 16 usd",
+        "budget of project p is used up: 15 of 12 usd; it goes on at 00:00 UTC",
+    )
