@@ -132,8 +132,8 @@ def _of_secrets(home: Home, projects: Mapping[str, str], environment: Mapping[st
     own = environment.get("XDG_CONFIG_HOME") or f"{environment.get('HOME', '')}/.config"
     usual = (f"{home.path}/environment", f"{home.path}/.env", f"{own}/conductor/environment", *_SYSTEM_FILES)
     named = {path: "an environment file with a key in it" for path in usual if holds_key(_text(path))}
-    for path, what in {**named, **{path: what for what, path in projects.items()}}.items():
-        found = _facts(path)
+    for path, what in {**named, **projects}.items():
+        found = _facts(os.path.expanduser(path))
         if found is not None:
             yield from judge_private_file(found, what, os.geteuid())
 

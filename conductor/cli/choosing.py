@@ -77,5 +77,5 @@ def without_agent(missing: Sequence[str]) -> list[str]:
         "no agent can be used yet, so tasks must name one:",
         f"  an agent:        {INSTALL[kind]}, then {_LOG_IN[kind]}, then `conductor init --force`",
         "  shell commands:  `conductor init --force --agent command`",
-        "  without a key:   `conductor sim`, then `conductor init --force --simulate URL` with the address it prints",
+        "  without a key:   `conductor sim`, then `conductor init --force --simulate http://127.0.0.1:8199`",
     ]

@@ -144,10 +144,10 @@ def addresses_in(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def secrets_files_in(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Each project's secrets file, by whose it is, in settings as they were read."""
+    """Each project's secrets file, and whose it is, in settings as they were read."""
     projects = settings.get("projects")
     return {
-        f"the secrets of project {name}": str(one["secrets"])
+        str(one["secrets"]): f"the secrets file of project {name}"
         for name, one in (projects.items() if isinstance(projects, dict) else ())
         if isinstance(one, dict) and one.get("secrets")
     }

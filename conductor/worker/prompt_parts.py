@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from contextlib import suppress
 from typing import Any
 
@@ -89,10 +88,9 @@ def _word(record: dict[str, Any], name: str) -> str:
 
 
 def _own_text(path: str, most: int) -> str:
-    """The beginning of a regular file that an agent may have touched; nothing where it is none."""
+    """The beginning of a file that an agent may have touched: no link is followed, no pipe waited for."""
     with suppress(OSError):
-        if stat.S_ISREG(os.lstat(path).st_mode):
-            return read_bytes(path, most * _BYTES_PER_CHARACTER).decode("utf-8", "replace")[:most]
+        return read_bytes(path, most * _BYTES_PER_CHARACTER).decode("utf-8", "replace")[:most]
     return ""
 
 

@@ -84,11 +84,29 @@ def test_programs_that_fail_or_babble_have_no_version_and_hold_up_no_other(tmp_p
     programs = {
         "fails": program(tmp_path, "fails", "exit 3"),
         "broken": str(broken),
-        "reads": program(tmp_path, "reads", "cat; echo 1.0"),
+        "well": program(tmp_path, "well", "echo 1.0"),
         "babbles": program(tmp_path, "babbles", "head -c 300000 /dev/zero | tr '\\0' x; echo 9.9"),
     }
     found = probe_versions(programs, os.environ)
-    assert (found["fails"], found["broken"], found["reads"], len(found["babbles"])) == ("", "", "1.0", 40)
+    assert (found["fails"], found["broken"], found["well"], len(found["babbles"])) == ("", "", "1.0", 40)
+
+
+def test_a_program_that_reads_its_input_finds_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given: an input of ours that never ends
+    monkeypatch.setattr("conductor.agents.presence.PROBE_SECONDS", 10.0)
+    ours, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+
+    # when
+    try:
+        found = probe_versions({"reads": program(tmp_path, "reads", "cat; echo 1.0")}, os.environ)
+    finally:
+        os.dup2(ours, 0)
+        for descriptor in (ours, reading, writing):
+            os.close(descriptor)
+
+    # then
+    assert found == {"reads": "1.0"}
 
 
 def test_a_program_that_never_answers_is_killed_with_what_it_started(
@@ -96,7 +114,7 @@ def test_a_program_that_never_answers_is_killed_with_what_it_started(
 ) -> None:
     # given
     monkeypatch.setattr("conductor.agents.presence.PROBE_SECONDS", 0.3)
-    path = program(tmp_path, "hangs", f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    path = program(tmp_path, "hangs", f"sleep 600 & echo $! > {tmp_path}/child; wait")
 
     # when
     found = probe_versions({"hangs": path}, os.environ)

@@ -253,6 +253,13 @@ def test_a_summary_is_never_read_through_a_link(tmp_path: Path) -> None:
     assert read_history(str(tmp_path / "t-1"), 2)[0].summary == ""
 
 
+def test_a_summary_that_is_a_pipe_or_a_folder_holds_nobody_up(tmp_path: Path) -> None:
+    for number, make in enumerate((os.mkfifo, os.mkdir), 1):
+        leave(tmp_path, number, {"status": "RETRY"})
+        make(tmp_path / f"t-1/{number}/SUMMARY.txt")
+    assert [one.summary for one in read_history(str(tmp_path / "t-1"), 3)] == ["", ""]
+
+
 @pytest.mark.parametrize(
     ("kind", "files", "text"),
     [

@@ -116,7 +116,7 @@ def test_files_that_hold_keys_and_logins_are_ours_alone(safe: Shell) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"A_KEY={KEY}\n" if path.name != "key" else KEY)
         path.chmod(0o644)
-    raw = {"providers": {"anthropic": {"key": f"file:{files[0]}"}}}
+    raw = {"providers": {"anthropic": {"key": f"file:{files[0]}"}}, "projects": {"shop": {"secrets": str(files[3])}}}
     settings(safe, **raw)
 
     # when
@@ -125,7 +125,7 @@ def test_files_that_hold_keys_and_logins_are_ours_alone(safe: Shell) -> None:
     # then
     assert all("chmod 600" in one["remedy"] + one["what"] for one in found)
     told = json.dumps(found)
-    assert all(str(path) in told for path in files[:3])
+    assert all(str(path) in told for path in files)
 
     # when
     for path in files:

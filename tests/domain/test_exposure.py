@@ -140,7 +140,7 @@ def test_addresses_and_secrets_are_found_in_settings_of_any_form() -> None:
         "projects": {"p": {"secrets": "/s"}, "q": {}},
     }
     assert [one.where for one in judge_addresses(addresses_in(raw))] == ["providers.a.base_url", "simulate"]
-    assert secrets_files_in(raw) == {"the secrets of project p": "/s"}
+    assert secrets_files_in(raw) == {"/s": "the secrets file of project p"}
     for nonsense in ({}, {"providers": [1], "projects": "x"}):
         assert addresses_in(nonsense) == {}
         assert secrets_files_in(nonsense) == {}

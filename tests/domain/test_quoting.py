@@ -29,6 +29,7 @@ def test_no_line_of_any_text_can_end_its_fence(text: str) -> None:
     opening, *inside, closing = quoted.split("\n")
     assert opening == closing + "task"
     assert closing not in "\n".join(inside)
+    assert "\0" not in quoted
     quoted.encode()
 
 

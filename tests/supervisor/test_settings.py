@@ -325,3 +325,11 @@ def test_a_name_for_models_is_one_for_every_kind_or_one_for_each(home: Home) -> 
 def test_a_model_can_t_be_an_option(home: Home, models: str) -> None:
     write(home, f"models: {models}\n")
     assert all(fault.startswith("models") for fault in faults(home))
+
+
+def test_a_project_has_a_context_and_secrets_of_its_own(home: Home) -> None:
+    write(home, "projects:\n  shop: {context: /srv/shop/context.md, secrets: /srv/shop/secrets}\n")
+    shop = load_settings(home, {}).projects["shop"]
+    assert (shop.context, shop.secrets) == ("/srv/shop/context.md", "/srv/shop/secrets")
+    write(home, "projects:\n  shop: {context: context.md, secret: /x}\n")
+    assert [fault.split(":")[0] for fault in faults(home)] == ["projects.shop.context", "projects.shop.secret"]
