@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from conductor.domain.errors import BadTask, Fenced
+from conductor.domain.errors import BadTask, ConductorError, Fenced
 from conductor.domain.lines import format_task
 from conductor.domain.masking import masked_spec
 from conductor.domain.outcome import TaskResult, cancelled
@@ -89,7 +89,12 @@ class Attempts:
         lane = keeper.lane(spec) if keeper is not None else ""
         if keeper is None or not lane:
             return spec
-        admitted = keeper.admit(spec, entry.owner)
+        try:
+            admitted = keeper.admit(spec, entry.owner)
+        except (OSError, ConductorError):  # a full disk is no failure of the task
+            with suppress(OSError), self._files.lock:
+                self._files.place(spec, entry.tries.refund(), path, at_head=True)
+            raise
         if admitted is None:
             with self._files.lock:
                 self._files.hold(spec, entry, path, lane)
