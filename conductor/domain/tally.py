@@ -37,6 +37,8 @@ class Tally:
         self.end: End | None = None
         self.limit: Limit | None = None
         """The last refusal that no success followed."""
+        self._limit_is_exact = False
+        """Told by the provider itself: the agent's own words are less exact, or do not say until when."""
         self.errors: list[Error] = []
         self.calls = 0
         self.last_call: Call | None = None
@@ -68,8 +70,9 @@ class Tally:
                 self.denials.append(event.what)
             case Retry():
                 self.retries += 1
-            case LimitHit():
-                self.limit = event.limit if event.rejected else self.limit
+            case LimitHit() if event.rejected and not self._limit_is_exact:
+                if self.limit is None or event.limit.resets_at is not None:
+                    self.limit = event.limit
             case UsageTold():
                 self._take_usage(event)
             case CostTold():
@@ -81,7 +84,7 @@ class Tally:
                 self.turns = event.turns if event.turns is not None else self.turns
             case Call():
                 self._take_call(event)
-            case Progress():
+            case Progress() | LimitHit():
                 pass
 
     def _take_text(self, event: Text) -> None:
@@ -107,10 +110,11 @@ class Tally:
             self._gate_told = True
             self._by_gate += call.usage
         if call.status is not None and call.status < 400 and call.complete:
-            self.failed_calls, self.limit = 0, None
+            self.failed_calls, self.limit, self._limit_is_exact = 0, None, False
         else:
             self.failed_calls += 1
-            self.limit = call.limit or self.limit
+            if call.limit is not None:
+                self.limit, self._limit_is_exact = call.limit, call.limit.resets_at is not None
 
     @property
     def text(self) -> str:
