@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from conductor.domain.agent_events import Call
 from conductor.domain.failure import Failure, status_failure, words_failure
 from conductor.domain.tally import Tally
 from conductor.ports import AgentReport, Ending, Prompt
@@ -49,7 +50,7 @@ def _why_no_success(ending: Ending, *, tolerant: bool) -> tuple[Failure, str]:
     told = ending.told
     how = how_ended(ending)
     if told.end is not None and told.end.succeeded and ending.exit_code == 0:
-        if told.last_call is not None and told.last_call.status == 200 and not told.last_call.complete:
+        if told.last_call is not None and told.last_call.status == 200 and _broke_off(told.last_call):
             return Failure.CUT, "the answer broke off: the stream was cut, although the agent calls it a success"
         if told.denials and not tolerant:
             return Failure.DENIED, f"refused: {'; '.join(told.denials[:5])}"
@@ -62,6 +63,11 @@ def _why_no_success(ending: Ending, *, tolerant: bool) -> tuple[Failure, str]:
     if said:
         return failure, f"{said} ({how})" if how else said
     return failure, f"{how or 'no success'}: {last_line(plain_lines(ending.tail))}".rstrip(": ")
+
+
+def _broke_off(call: Call) -> bool:
+    """An agent that leaves a side call of its own when it is done has its answer."""
+    return not call.complete and not call.left
 
 
 def _said(told: Tally) -> str:

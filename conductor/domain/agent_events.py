@@ -153,6 +153,8 @@ class Call:
     error: str = ""
     complete: bool = True
     """Whether the answer came to its end."""
+    left: bool = False
+    """It did not because the agent wanted no more of it, or was gone."""
 
 
 AgentEvent = (
