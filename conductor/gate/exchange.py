@@ -67,7 +67,7 @@ class Exchange:
             try:
                 return self._run()
             except ClientLeft:
-                self._tell(complete=False, error=self._passage.refused or "the agent left before the end of the answer")
+                self._tell_cut()
                 raise
             except UpstreamBroke as error:
                 return self._give_up(str(error))
@@ -282,18 +282,25 @@ class Exchange:
         if self._notes is not None:
             self._tell(complete=self._notes.ends_well())
 
-    def _tell(self, *, complete: bool, error: str = "") -> None:
+    def _tell_cut(self) -> None:
+        """Not the provider ended it: a refusal, or the agent, which is gone too when its gate closes."""
+        refused = self._passage.refused if self._was_cut else ""
+        self._tell(complete=False, error=refused or "the agent left before the end of the answer", left=not refused)
+
+    def _tell(self, *, complete: bool, error: str = "", left: bool = False) -> None:
         if self._notes is not None and not self._told:
             self._told = True
             self._notes.asked(self._kept)
-            self._passage.mailbox.put(self._notes.call(complete=complete, error=error))
+            self._passage.mailbox.put(self._notes.call(complete=complete, error=error, left=left))
 
     def _give_up(self, why: str) -> bool:
         """Upstream is gone: an agent that has part of an answer sees it break off, another one hears why."""
         refused = self._passage.refused if self._was_cut else ""
         if not self._begun:
             self._take_rest_of_body()
-        self._tell(complete=False, error=refused or why)
+        if self._was_cut:
+            self._tell_cut()
+        self._tell(complete=False, error=why)
         if self._begun:
             raise ClientLeft
         keeps = self._head.keeps_open and self._body.ended

@@ -90,8 +90,9 @@ class CallNotes:
             return True
         return self._reader.unread or (self._reader.came_to_its_end and not self._reader.error)
 
-    def call(self, *, complete: bool, error: str = "") -> Call:
-        """All that is known, when nothing more will come. `error`: in place of the answer's own."""
+    def call(self, *, complete: bool, error: str = "", left: bool = False) -> Call:
+        """All that is known, when nothing more will come. `error`: in place of the answer's own; `left`: the agent
+        wanted no more of it."""
         reader, head = self._reader, self._head
         refusal = reader.error if reader is not None else {}
         said = error or (reader.message if reader is not None and refusal else "")
@@ -109,6 +110,7 @@ class CallNotes:
             limit=self._limit(refusal),
             error=" ".join(self._masker.mask(said[: 4 * _LONGEST_ERROR]).split())[:_LONGEST_ERROR],
             complete=complete,
+            left=left,
         )
 
     def _limit(self, refusal: Mapping[str, Any]) -> Limit | None:

@@ -78,7 +78,7 @@ def test_an_agent_that_leaves_cancels_the_call() -> None:
             line.read_to(b"\n\n")
         assert left.wait(PATIENCE_SECONDS)
         [call] = calls_of(gate)
-        assert (call.complete, call.usage) == (False, Usage(input=7, output=1))
+        assert (call.complete, call.left, call.usage) == (False, True, Usage(input=7, output=1))
         assert "left" in call.error
 
 
@@ -116,7 +116,7 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_agent(part: bytes) -> None
         with pytest.raises(ConnectionResetError):
             read_to_the_end(line)
         [call] = calls_of(gate)
-        assert (call.status, call.complete) == (200, False)
+        assert (call.status, call.complete, call.left) == (200, False, False)
         assert call.error
 
 
@@ -248,7 +248,7 @@ def test_after_a_refusal_the_agent_hears_the_reason_and_running_calls_are_cut() 
         with pytest.raises(ConnectionResetError):
             read_to_the_end(running)
         [call] = calls_of(gate)
-        assert (call.complete, call.error) == (False, "the budget is used up")
+        assert (call.complete, call.left, call.error) == (False, False, "the budget is used up")
         other.send(request(gate))
         refusal = other.read_message()
         assert refusal.status == 403
@@ -288,7 +288,7 @@ def test_what_is_under_way_at_the_close_can_be_taken_after_it() -> None:
         assert asked.wait(PATIENCE_SECONDS)
         gate.close()
         [call] = gate.take()
-        assert not call.complete
+        assert (call.complete, call.left) == (False, True)
         eventually(lambda: not {thread.name for thread in threading.enumerate()} & {"gate"})
 
 
