@@ -50,6 +50,7 @@ network_access = {network}
 
 [features]
 daemon_auto_start = false
+apps = false
 
 [analytics]
 enabled = false

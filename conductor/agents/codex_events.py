@@ -78,7 +78,7 @@ class CodexReader(JsonLineReader):
                 self._last_text = words(item.get("text"))
                 yield Text(self._last_text + "\n")
             case "error":
-                yield Error(words(item.get("message")))
+                yield Progress(words(item.get("message"))[:300])  # a warning, whatever it calls it
             case kind if kind in _TOOLS:
                 text = _output(item)
                 failed = item.get("status") in ("failed", "declined") or item.get("exit_code") not in (0, None)

@@ -28,7 +28,7 @@ agents:
     kind: generic
     argv: [talker, --json, "{mode}", [--model, "{model}"], [--think, "{thinking}"], --in, "{workspace}"]
     output: jsonl
-    paths: {text: say, error: problem, input: usage.in, cached: usage.hit, output: usage.out, cost: usd, model: by, session: s}
+    paths: {text: say, error: bad, input: use.in, cached: use.hit, output: use.out, cost: usd, model: by, session: s}
     input_includes_cached: true
     env: {TALKER_URL: "{endpoint_url}/v1", TALKER_KEY: "{endpoint_key}", TALKER_HOME: "{state}/home"}
     levels: {low: "1", high: "9"}
@@ -145,7 +145,7 @@ def test_a_stream_of_lines_is_told_and_judged(tmp_path: Path) -> None:
     lines = [
         {"s": "s-1", "by": "m-2"},
         {"say": "working"},
-        {"say": "done: 4", "usage": {"in": 10, "hit": 4, "out": 3}, "usd": 0.25},
+        {"say": "done: 4", "use": {"in": 10, "hit": 4, "out": 3}, "usd": 0.25},
     ]
 
     report = run(talker(), prompt_in(tmp_path), "cat <<'END'\n" + "\n".join(map(json.dumps, lines)) + "\nEND")
@@ -158,7 +158,7 @@ def test_a_stream_of_lines_is_told_and_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("program", "failure", "reason"),
     [
-        ("""echo '{"say": "x", "problem": "rate limit reached"}'""", Failure.LIMIT, "rate limit reached"),
+        ("""echo '{"say": "x", "bad": "rate limit reached"}'""", Failure.LIMIT, "rate limit reached"),
         ("""echo '{"say": "x"}'; exit 3""", Failure.NONE, "exit 3"),
         ("""echo '{"s": "s"}'""", Failure.EMPTY, "said nothing"),
         ("echo no json", Failure.CUT, "never came"),

@@ -129,7 +129,7 @@ def test_what_claude_tells_call_by_call_adds_up_to_its_total() -> None:
 def test_claude_s_limit_is_told_with_its_reset_and_kind() -> None:
     hits = [event for event in events_of("claude.session_limit") if isinstance(event, LimitHit)]
 
-    assert [(hit.limit.resets_at, hit.limit.kind, hit.rejected) for hit in hits] == [(1795277880.0, "five_hour", True)]
+    assert [(hit.limit.resets_at, hit.limit.kind, hit.rejected) for hit in hits] == [(1795278143.0, "five_hour", True)]
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,15 @@ def test_a_result_of_claude_that_is_no_success_is_classed(fields: dict[str, Any]
     assert told.end.reason
 
 
-def test_noise_of_codex_is_no_failure(tmp_path: Path) -> None:
-    errors = [event for event in events_of("codex.tool") if isinstance(event, Error)]
+def test_a_warning_that_codex_calls_an_error_is_none() -> None:
+    assert b'"type": "error"' in recorded("codex.tool")
+    assert not [event for event in events_of("codex.tool") if isinstance(event, Error)]
 
-    assert errors
-    assert not any(error.final for error in errors)
-    assert judged("codex.tool", 0, tmp_path).succeeded
+
+def test_only_the_last_error_of_codex_ends_its_run() -> None:
+    errors = [event for event in events_of("codex.529") if isinstance(event, Error)]
+
+    assert [error.final for error in errors] == [False, True]
 
 
 def test_codex_counts_the_cache_in_and_we_do_not() -> None:
