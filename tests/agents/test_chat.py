@@ -51,10 +51,10 @@ def test_a_text_is_streamed_and_its_usage_told(nursery: LoopNursery, tmp_path: P
 
 
 def test_tools_are_called_and_answered(nursery: LoopNursery, tmp_path: Path) -> None:
-    # given: two calls, streamed in pieces, one of them without an id
+    # given: two calls, streamed in pieces, without ids
     first = chunks(
         {"content": "I write"},
-        function_call("write", '{"path": "a.txt", ', index=0),
+        function_call("write", '{"path": "a.txt", ', call_id="", index=0),
         {"tool_calls": [{"index": 0, "function": {"arguments": '"content": "hi"}'}}]},
         function_call("read", '{"path": "a.txt"}', call_id="", index=1),
         finish="tool_calls",

@@ -60,6 +60,13 @@ def test_turns_are_left_out_in_pairs_and_counted_over_several_times() -> None:
     assert f"{twice[0].answers_left_out} of your earlier answers" in twice[0].whole
 
 
+def test_the_last_answers_stay_however_long_they_are() -> None:
+    turns: list[Turn] = [Asked("t")]
+    for number in range(4):
+        turns += pair(number, 5000, 10)
+    assert compacted(list(turns), 100)[1:] == turns[5:]
+
+
 def test_what_a_call_took_tells_how_many_tokens_the_next_will_take() -> None:
     turns: list[Turn] = [Asked("x" * 9000)]
     assert not Window(10_000).is_full(turns)

@@ -62,6 +62,10 @@ def traps() -> Iterator[tuple[Path, Path]]:
         yield inside, top
 
 
+def is_inside(path: str, folder: Path) -> bool:
+    return path == str(folder) or path.startswith(f"{folder}/")
+
+
 def seen(top: Path) -> dict[str, str]:
     """Everything outside the workspace, by path."""
     found = {}
@@ -92,7 +96,25 @@ def test_no_path_reaches_anything_outside_the_workspace(deeds: list[tuple[str, s
             outcome = tools.use(ToolUse("id", tool, given))
             # then
             assert "the secret" not in outcome.text
+            assert not outcome.ok or is_inside(
+                os.path.realpath(f"{inside}/{path}" if path[:1] != "/" else path), inside
+            )
         assert seen(top) == before
+
+
+OUTSIDE = ["/etc/passwd", "../secret.txt", "out/secret.txt", "up/new.txt", "dangling", "{inside}x/a"]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+def test_a_path_outside_is_refused_and_a_change_there_is_a_denial(path: str) -> None:
+    with traps() as (inside, _):
+        tools, path = tools_in(inside), path.replace("{inside}", str(inside))
+        outcomes = [
+            tools.use(ToolUse("id", "read", {"path": path})),
+            tools.use(ToolUse("id", "write", {"path": path, "content": "owned"})),
+        ]
+        assert all("outside the workspace" in outcome.text for outcome in outcomes)
+        assert [outcome.denied for outcome in outcomes] == [False, True]
 
 
 def test_a_folder_that_becomes_a_link_after_it_was_resolved_is_not_followed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ _LONGEST_OUTPUT = 30_000
 _TIMEOUT_SECONDS = 120
 _LONGEST_TIMEOUT_SECONDS = 1800
 _READ_BYTES = 262_144
+_KILLING_SECONDS = 10.0
 
 
 class Shell:
@@ -126,7 +127,9 @@ def _take(reading: int, output: _Output) -> bool:
 
 def _kill_what_came(before: set[int]) -> None:
     """Everything below this process that was not there before, until nothing new is found."""
-    while came := [pid for pid in descendants_of(os.getpid()) if pid not in before]:
+    deadline = time.monotonic() + _KILLING_SECONDS
+    while time.monotonic() < deadline:
+        came = [pid for pid in descendants_of(os.getpid()) if pid not in before]
         if all(identity_of(pid) is None for pid in came):
             return
         kill_all(came)
