@@ -14,6 +14,7 @@ from conductor.app import accepting_queue, open_layout, patient_queue, ring_door
 from conductor.domain.errors import DaemonNotRunning, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.task import DEFAULT_POOL, MAX_PRIORITY, TaskSpec, check_spec
+from conductor.domain.usage import Usage
 from conductor.domain.view import Ended
 from conductor.kit.ids import stamped_id
 from conductor.queue.layout import Layout
@@ -22,6 +23,7 @@ TEST_PROMPT = "This is a test of the connection. Answer with the one word: ready
 TEST_TIMEOUT_SECONDS = 300.0
 _COMMAND_PROMPT = "echo ready"
 _PIPED_WIDTH = 200
+_RECORDED_SECONDS = 10.0
 
 
 @click.group(invoke_without_command=True)
@@ -131,10 +133,20 @@ def _run_turn(layout: Layout, asked: TaskSpec) -> int:
     ring_doorbell(layout.home, tasks=1, submitted=spec.id)
     click.echo(f"conductor: {spec.agent} is asked as task {spec.id}", err=True)
     code = wait_for(layout, [spec.id], TEST_TIMEOUT_SECONDS + 60)
-    ended = patient_queue(layout).find(spec.id)
-    if isinstance(ended, Ended):
+    ended = _ended(layout, spec.id)
+    if ended is not None:
         click.echo(_told(layout, ended), nl=False)
     return CliExit(code)
+
+
+def _ended(layout: Layout, task_id: str) -> Ended | None:
+    """The task once it has ended: its line stands in results.txt a moment before the queue knows."""
+    queue, deadline = patient_queue(layout), time.monotonic() + _RECORDED_SECONDS
+    while not isinstance(view := queue.find(task_id), Ended):
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.02)
+    return view
 
 
 def _told(layout: Layout, ended: Ended) -> str:
@@ -149,8 +161,9 @@ def _told(layout: Layout, ended: Ended) -> str:
     usage = record.get("usage") or {}
     facts = [
         f"{ended.status.value} in {record['seconds']:.1f} s",
-        f"model {record['model']}" if record.get("model") else "",
-        f"{sum(usage.get(kind, 0) for kind in ('input', 'cached', 'cache_written', 'output'))} tokens" if usage else "",
+        f"model {record['model_used']}" if record.get("model_used") else "",
+        f"{Usage(**usage).total} tokens" if usage else "",
+        f"{record['usd']:.4f} USD" if record.get("usd") is not None else "",
         f"{record['peak_memory_bytes'] / (1 << 20):.0f} MiB" if record.get("peak_memory_bytes") else "",
         record.get("reason", ""),
     ]

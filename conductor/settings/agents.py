@@ -30,6 +30,9 @@ def _base_url(url: str) -> str:
 
 
 AbsolutePath = Annotated[str, Field(pattern=r"^(/.*)?$")]
+SIMULATED_KEY = "literal:no-key-for-the-simulated-model"
+"""No word that anybody writes: whatever is used as a key is masked in every answer and log."""
+
 KeyReference = Annotated[str, AfterValidator(_key_reference)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
@@ -91,7 +94,7 @@ def _provider(name: str, providers: Mapping[str, ProviderSettings], simulate: st
         concurrency=given.concurrency,
     )
     if simulate:
-        return replace(setup, base_url=simulate.rstrip("/"), key="literal:simulated")
+        return replace(setup, base_url=simulate.rstrip("/"), key=SIMULATED_KEY)
     if not setup.base_url:
         raise ValueError(f"provider {name}: say its base_url")
     return setup

@@ -74,7 +74,7 @@ def _earlier(directory: str, number: int) -> EarlierAttempt | None:
         number=number,
         ended=_word(record, "status") or _word(record, "outcome"),
         agent=_word(record, "agent"),
-        model=_word(record, "model"),
+        model=_word(record, "model_used") or _word(record, "model"),
         failure=_word(record, "failure"),
         reason=_word(record, "reason")[: 2 * MOST_REASON],
         summary=_own_text(f"{directory}/SUMMARY.txt", MOST_SUMMARY),

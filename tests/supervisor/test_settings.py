@@ -333,3 +333,12 @@ def test_a_project_has_a_context_and_secrets_of_its_own(home: Home) -> None:
     assert (shop.context, shop.secrets) == ("/srv/shop/context.md", "/srv/shop/secrets")
     write(home, "projects:\n  shop: {context: context.md, secret: /x}\n")
     assert [fault.split(":")[0] for fault in faults(home)] == ["projects.shop.context", "projects.shop.secret"]
+
+
+def test_the_key_of_the_simulated_model_is_no_word_that_answers_would_lose_to_masking(home: Home) -> None:
+    setups = load_settings(home, {}, {"simulate": "http://127.0.0.1:8199"}).agent_setups()
+    keys = {one.provider.key for one in setups.values() if one.provider}
+    assert len(keys) == 1
+    assert all(
+        key.startswith("literal:") and len(key) > 30 and not key.removeprefix("literal:").isalnum() for key in keys
+    )
