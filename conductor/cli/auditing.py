@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from conductor.agents.presence import LOGINS, login_path
-from conductor.domain.errors import BadTask, SettingsInvalid
+from conductor.domain.errors import SettingsInvalid
 from conductor.domain.exits import CliExit
 from conductor.domain.exposure import (
     FileFacts,
@@ -30,7 +30,7 @@ from conductor.domain.exposure import (
 )
 from conductor.domain.home import Home
 from conductor.domain.masking import Masker, secret_values
-from conductor.kit.keys import key_fault, read_key
+from conductor.kit.keys import key_faults
 from conductor.settings.source import find_home, raw_settings
 
 if TYPE_CHECKING:
@@ -144,17 +144,10 @@ def _of_agents(settings: Settings, environment: Mapping[str, str]) -> Iterator[F
 
     setups = chosen_setups(settings, installed_kinds())
     yield from judge_agents(setups.values(), settings.agent)
-    used = {one.provider.name: one.provider for one in setups.values() if one.provider is not None}
-    for provider in used.values():
-        where = f"providers.{provider.name}.key ({provider.key})"
-        try:
-            fault = key_fault(provider.form, read_key(provider.key, environment))
-        except BadTask as error:
-            theirs = provider.key.startswith("credential:")  # systemd shows it to the service alone
-            yield Finding("key", where, str(error), "until then its agents can't start", grave=not theirs)
-            continue
-        if fault:
-            yield Finding("key", where, fault, "put the provider's own key there", grave=False)
+    for fault in key_faults(setups.values(), environment):
+        theirs = fault.provider.key.startswith("credential:")  # systemd shows it to the service alone
+        where, remedy = f"providers.{fault.provider.name}.key", "put the provider's own key there, in a file of yours"
+        yield Finding("key", where, fault.what, remedy, grave=fault.grave and not theirs)
 
 
 def _facts(path: str) -> FileFacts | None:

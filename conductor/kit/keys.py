@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
+from conductor.domain.agent_setup import AgentSetup, ProviderSetup
 from conductor.domain.errors import BadTask
 
 LARGEST_KEY_BYTES = 16_384
@@ -156,3 +158,25 @@ def key_fault(provider_form: str, key: str) -> str:
     if key.startswith("sk-") and provider_form == "gemini":
         return "it looks like a key of OpenAI or one who copies it; the provider speaks gemini"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFault:
+    """What is wrong with a provider's key, for a person. `grave`: no agent can use it."""
+
+    provider: ProviderSetup
+    what: str
+    grave: bool
+
+
+def key_faults(setups: Iterable[AgentSetup], environment: Mapping[str, str]) -> Iterator[KeyFault]:
+    """Looks at the key of every provider that an agent uses, once each. A variable that is not set is no fault: its
+    agents may have a login of their own."""
+    for provider in dict.fromkeys(setup.provider for setup in setups if setup.provider is not None):
+        try:
+            fault = key_fault(provider.form, read_key(provider.key, environment))
+        except BadTask as error:
+            yield KeyFault(provider, str(error), grave=True)
+            continue
+        if fault:
+            yield KeyFault(provider, f"the key at {provider.key}: {fault}", grave=False)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from conductor.domain.agent_setup import AgentSetup, ProviderSetup
 from conductor.domain.errors import BadTask
-from conductor.kit.keys import key_fault, read_key, read_secrets_file
+from conductor.kit.keys import key_fault, key_faults, read_key, read_secrets_file
 
 KEY = "sk-" + "ant-api03-4fQz8XbW1kLr7TcV2mNs9PdY3gJt6RhA5wEx0uKi"
 
@@ -132,6 +133,27 @@ def test_a_key_of_another_provider_is_noticed(form: str, key: str, fault: str) -
     assert fault in found
     assert bool(found) == bool(fault)
     assert not key or len(key) < 10 or key not in found
+
+
+def test_every_provider_s_key_is_looked_at_once(tmp_path: Path) -> None:
+    # given
+    loose = private(tmp_path / "key", KEY, 0o644)
+    providers = {
+        "well": ProviderSetup("well", "anthropic", "https://a", "env:WELL"),
+        "unset": ProviderSetup("unset", "anthropic", "https://a", "env:UNSET"),
+        "mixed": ProviderSetup("mixed", "openai", "https://a", "env:WELL"),
+        "loose": ProviderSetup("loose", "anthropic", "https://a", f"file:{loose}"),
+        "none": ProviderSetup("none", "openai", "http://127.0.0.1"),
+    }
+    setups = [AgentSetup(name, "claude", provider=providers[name]) for name in (*providers, "loose")]
+
+    # when
+    found = list(key_faults([*setups, AgentSetup("command", "command")], {"WELL": KEY}))
+
+    # then
+    assert [(one.provider.name, one.grave) for one in found] == [("mixed", False), ("loose", True)]
+    assert "env:WELL: it looks like a key of Anthropic" in found[0].what
+    assert KEY not in str(found)
 
 
 def test_a_project_s_secrets_are_names_and_values(tmp_path: Path) -> None:
