@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,23 @@ def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> Super
             idle_timeout=settings.max_idle_time + 60.0,
         ),
         cgroup=cgroup,
+        warnings=tuple(_key_warnings(settings)),
     )
+
+
+def _key_warnings(settings: Settings) -> Iterator[str]:
+    """Keys and secrets that can't be used, or look like somebody else's."""
+    from conductor.domain.errors import BadTask
+    from conductor.kit.keys import key_faults, read_secrets_file
+
+    for fault in key_faults(settings.agent_setups().values(), os.environ):
+        yield f"provider {fault.provider.name}: {fault.what}"
+    for name, project in settings.projects.items():
+        try:
+            if project.secrets:
+                read_secrets_file(project.secrets)
+        except BadTask as error:
+            yield f"secrets of project {name}: {error}"
 
 
 def _common_config(home: Home, settings: Settings, kinds: Mapping[str, str], cgroup: str) -> WorkerConfig:

@@ -117,6 +117,8 @@ class Boot:
         facts = {"pid": os.getpid(), "version": __version__, "home": self._home.path, "pools": pools}
         events.emit("daemon_started", **facts, paused=queue.paused())
         log.info("daemon_started", **facts, paused=queue.paused())
+        for warning in plan.warnings:
+            log.warning("key_at_fault", why=warning)
         self._notifier.ready(f"{sum(pools.values())} workers on {self._home.path}")
 
 

@@ -354,6 +354,8 @@ class Daemon:
             self._fleet.renew(plan, now)
             self._events.emit("settings_reloaded")
             self._log.info("settings_reloaded", pools={name: pool.workers for name, pool in plan.pools.items()})
+            for warning in plan.warnings:
+                self._log.warning("key_at_fault", why=warning)
         self._notifier.ready("the settings in force stay" if refusal else "reloaded")
         return refusal
 

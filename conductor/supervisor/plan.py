@@ -29,6 +29,8 @@ class SupervisorPlan:
     restart: RestartPolicy
     cgroup: str = ""
     """The folder in which each attempt gets a group of its own; empty: none."""
+    warnings: tuple[str, ...] = ()
+    """What is wrong and does not keep conductord from starting: keys that can't be used."""
 
 
 Reload = Callable[[], SupervisorPlan]

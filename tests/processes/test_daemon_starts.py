@@ -262,3 +262,20 @@ def _push(client: socket.socket, content: bytes) -> None:
         client.sendall(content)
     except OSError:
         pass
+
+
+def test_keys_are_looked_at_as_it_starts_and_told_by_their_place_alone(daemon: DaemonFactory, tmp_path: Path) -> None:
+    # given
+    key = "sk-" + "ant-api03-4fQz8XbW1kLr7TcV2mNs9PdY3gJt6RhA5wEx0uKi"
+    (tmp_path / "secrets").write_text(f"A_KEY={key}\n")
+    (tmp_path / "secrets").chmod(0o644)
+
+    # when
+    started = daemon(workers=1, env={"OPENAI_API_KEY": key}, projects={"shop": {"secrets": str(tmp_path / "secrets")}})
+
+    # then
+    told = [line["why"] for line in started.log_lines("key_at_fault")]
+    assert len(told) == 2
+    assert "provider openai: the key at env:OPENAI_API_KEY: it looks like a key of Anthropic" in told[0]
+    assert f"secrets of project shop: others can read or write {tmp_path}/secrets" in told[1]
+    assert key not in started.log_text()
