@@ -90,7 +90,7 @@ def _class_of(told: Tally, said: str) -> Failure:
     if told.last_call is not None and told.failed_calls:
         call = told.last_call
         if call.status is not None and call.status < 400:
-            return Failure.CUT
+            return words_failure(call.error) or Failure.CUT
         return status_failure(call.status, call.error)
     if told.end is not None and told.end.failure:
         return told.end.failure

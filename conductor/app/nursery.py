@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conductor.domain.agent_setup import AgentSetup, ProviderSetup
     from conductor.domain.task import TaskSpec
     from conductor.domain.usage import Price
+    from conductor.gate.server import Gates
     from conductor.limits.doorkeeper import Doors
     from conductor.limits.ledger import DayLedger
     from conductor.limits.prices import PriceList
@@ -72,7 +73,7 @@ def worker_tools(config: WorkerConfig, agents: AgentRegistry, log: Log) -> Worke
     layout = Layout(Home(config.home))
     rooms = LateRooms(config, {name: AgentSetup.from_dict(fields) for name, fields in config.agents.items()}, log)
     if config.warm:
-        rooms.load()
+        rooms.make_gates_ready()
     return WorkerTools(
         config,
         quick_queue(layout, config.retry, rooms),
@@ -94,15 +95,16 @@ class LateRooms:
         self._setups = setups
         self._log = log
         self._loaded: tuple[Doors, DayLedger, PriceList] | None = None
+        self._gates: Gates | None = None
 
     def load(self) -> tuple[Doors, DayLedger, PriceList]:
         if self._loaded is None:
-            from conductor.gate import server
+            from conductor.gate.server import Gates
             from conductor.limits.doorkeeper import Doors, World
             from conductor.limits.ledger import DayLedger
             from conductor.limits.prices import PriceList
 
-            assert server  # loaded with the others, before the fork
+            self._gates = Gates(os.environ, self._log)
             config, rules = self._config, (self._config.limits, self._config.budgets)
             doors = Doors(config.home, self._setups, config.declared, rules, World(log=self._log))
             self._loaded = doors, DayLedger(config.home, config.budgets, log=self._log), PriceList(config.prices)
@@ -144,9 +146,20 @@ class LateRooms:
         return self.load()[2].price(model)
 
     def open_gate(self, provider: ProviderSetup, key: str) -> Gate:
-        from conductor.gate.server import open_gate
+        self.load()
+        assert self._gates is not None  # loaded with the rest
+        return self._gates(provider, key)
 
-        return open_gate(provider, key, self._log)
+    def make_gates_ready(self) -> None:
+        """Before the first fork: what gates to the providers of this pool's agents need is loaded once for all."""
+        self.load()
+        for name in self._config.warm:
+            provider = self._setups[name].provider if name in self._setups else None
+            if provider is not None and self._gates is not None:
+                try:
+                    self._gates.make_ready(provider)
+                except (OSError, ConductorError) as error:  # its tasks will say so; others need not suffer
+                    self._log.warning("gate_not_ready", provider=provider.name, error=str(error))
 
 
 def rehearse(config: WorkerConfig, agents: AgentRegistry, log: Log) -> None:
