@@ -31,6 +31,9 @@ READ_BY_ITSELF = {
 }
 """By kind of agent: the files that its program puts into the model's context unasked."""
 
+REACHES_ITS_ATTEMPT = frozenset({"claude", "codex", "gemini", "generic"})
+"""Kinds that are given the attempt's folder beside the workspace; the others reach it only where they are free."""
+
 _BYTES_PER_CHARACTER = 4
 _LARGEST_RECORD = 4_194_304
 _ATTEMPTS_LOOKED_AT = 50
@@ -53,6 +56,7 @@ def read_parts(claim: Claim, workspace: str, autonomy: Autonomy, kind: str, cont
         conventions=names,
         convention_text="" if reads_some else _first_text(workspace, names),
         history=read_history(os.path.dirname(claim.directory), claim.attempt),
+        leaves_files=autonomy is Autonomy.FULL or kind in REACHES_ITS_ATTEMPT,
     )
 
 

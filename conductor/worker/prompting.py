@@ -31,11 +31,10 @@ ATTEMPTS_TOLD = 5
 
 _LARGEST_TEMPLATE = 200_000
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n")
+_ANSWER = " Your last message is the answer; end it with a summary of at most 2,000 characters."
 _AUTONOMY = {
-    Autonomy.READ_ONLY: "Only look: change no file, and run nothing that changes anything. Your last message is the"
-    " answer; end it with a summary of at most 2,000 characters.",
-    Autonomy.WORKSPACE: "You may read and change files in it and run commands there. Change nothing outside of it but"
-    " the two files named below.",
+    Autonomy.READ_ONLY: "Only look: change no file, and run nothing that changes anything.",
+    Autonomy.WORKSPACE: "You may read and change files in it and run commands there. Change nothing outside of it",
     Autonomy.FULL: "You may do on this machine whatever the task needs, and nothing that it does not need.",
 }
 
@@ -74,6 +73,8 @@ class PromptParts:
     convention_text: str = ""
     """The first one's text, for an agent that reads none of them by itself."""
     history: tuple[EarlierAttempt, ...] = ()
+    leaves_files: bool = True
+    """It can write RESULT.txt and SUMMARY.txt: for one that is kept from it, trying would be a refused permission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def _template(directory: str, name: str, must_hold: str) -> str:
 def compose(parts: PromptParts, templates: Templates) -> str:
     """The whole prompt from templates in hand."""
     spec = parts.spec
-    leaves_files = parts.autonomy is not Autonomy.READ_ONLY
+    leaves_files = parts.leaves_files and parts.autonomy is not Autonomy.READ_ONLY
     criteria = "\n".join(f"- {' '.join(one.split())}" for one in spec.criteria)
     return _filled(
         templates.task,
@@ -129,13 +130,20 @@ def compose(parts: PromptParts, templates: Templates) -> str:
             "context": _context(parts, templates.context),
             "earlier": _earlier(parts, templates.retry),
             "workspace": _path(parts.workspace),
-            "autonomy": _AUTONOMY[parts.autonomy],
+            "autonomy": _in_words(parts.autonomy, leaves_files=leaves_files),
             "result_file": _path(f"{parts.attempt_directory}/RESULT.txt") if leaves_files else "",
             "summary_file": _path(f"{parts.attempt_directory}/SUMMARY.txt") if leaves_files else "",
             "task_id": spec.id,
             "attempt": str(parts.attempt),
         },
     )
+
+
+def _in_words(autonomy: Autonomy, *, leaves_files: bool) -> str:
+    words = _AUTONOMY[autonomy]
+    if autonomy is Autonomy.WORKSPACE:
+        words += " but the two files named below." if leaves_files else "."
+    return words if leaves_files else words + _ANSWER
 
 
 def _context(parts: PromptParts, template: str) -> str:

@@ -163,6 +163,25 @@ def test_how_far_it_may_go_is_said_in_words(autonomy: Autonomy, said: str, not_s
     assert not_said not in prompt
 
 
+@pytest.mark.parametrize(
+    ("kind", "autonomy", "told"),
+    [
+        ("claude", Autonomy.WORKSPACE, True),
+        ("openclaw", Autonomy.WORKSPACE, False),
+        ("anthropic", Autonomy.WORKSPACE, False),
+        ("openclaw", Autonomy.FULL, True),
+        ("claude", Autonomy.READ_ONLY, False),
+    ],
+)
+def test_only_who_can_write_there_is_told_to_leave_files(
+    tmp_path: Path, kind: str, autonomy: Autonomy, told: bool
+) -> None:
+    prompt = compose(read_parts(claim(tmp_path), str(tmp_path), autonomy, kind), OURS)
+    assert ("RESULT.txt" in prompt) is told
+    assert ("Your last message is the answer" in prompt) is not told
+    assert ("two files named below" in prompt) is (told and autonomy is Autonomy.WORKSPACE)
+
+
 # -- templates
 
 
