@@ -19,7 +19,9 @@ from conductor.domain.errors import ConductorError
 from conductor.domain.lines import format_result
 from conductor.domain.outcome import Status
 from conductor.domain.task import TaskSpec
+from conductor.kit.durable import replace_file
 from conductor.kit.ids import stamped_id
+from conductor.queue.directory import DirectoryQueue
 from conductor.queue.layout import Layout
 
 _DEADLINE_SECONDS = 60.0
@@ -37,16 +39,30 @@ TASKS = {
     "flaky": 'test "$CONDUCTOR_ATTEMPT" = 2 || { echo the first attempt fails on purpose; exit 7; }; echo it made it',
     "hopeless": "echo this one fails for good; exit 1",
 }
+ASKED = "Write a Python function to calculate fibonacci numbers, in fibonacci.py"
+CHECK = "python3 -c 'import fibonacci; assert fibonacci.fibonacci(7) == [0, 1, 1, 2, 3, 5, 8]'"
+SETTINGS = b"agents: {anthropic: {pool: api}}\npools: {api: {workers: 1}}\n"
 
 
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 64), default=3, show_default=True)
 @click.option("--tree", type=click.Path(exists=True, file_okay=False), default=".", help="Whose files to work on.")
 def demo(workers: int, tree: str) -> int:
-    """Runs seven real tasks over a folder's files through a conductord of its own; one is retried, one fails."""
+    """Runs seven real tasks over a folder's files through a conductord of its own; one is retried, one fails. An
+    eighth is an agent's, on a simulated model."""
+    from conductor.testing.sim import Sim
+    from conductor.testing.sim.samples import FIBONACCI
+
+    script = [{"match": "fibonacci", "do": [{"write": "fibonacci.py", "content": FIBONACCI}]}]
+    with Sim(script=script) as model:
+        return _demonstrate(workers, tree, model.url)
+
+
+def _demonstrate(workers: int, tree: str, model_url: str) -> int:
     home = tempfile.mkdtemp(prefix="conductor-demo-")
-    environment = {**os.environ, "CONDUCTOR_HOME": home}
+    environment = {**os.environ, "CONDUCTOR_HOME": home, "CONDUCTOR_SIMULATE": model_url}
     layout = open_layout(home, environment)
+    replace_file(layout.home.settings_file, SETTINGS)
     click.echo(f"home {home} (removed at the end)\n$ conductord --workers {workers}")
     with open(f"{home}/conductord.log", "wb") as log:
         command = [sys.executable, "-P", "-m", "conductor.cli.daemon", "--workers", str(workers)]
@@ -63,9 +79,8 @@ def demo(workers: int, tree: str) -> int:
         shutil.rmtree(home)
     wanted = {name: Status.FAILED if name == "hopeless" else Status.SUCCESS for name in ids}
     as_meant = statuses == wanted and code == 0
-    click.echo(
-        "all as meant: 6 succeeded, 1 of them at its second attempt, and 1 failed" if as_meant else "NOT as meant"
-    )
+    told = "7 succeeded, 1 of them at its second attempt, 1 of them an agent's on a simulated model, and 1 failed"
+    click.echo(f"all as meant: {told}" if as_meant else "NOT as meant")
     return 0 if as_meant else 1
 
 
@@ -89,8 +104,19 @@ def _submit(layout: Layout, tree: str) -> dict[str, str]:
         ring_doorbell(layout.home, submitted=spec.id)
         shown = command if len(command) <= 70 else command[:67] + "..."
         click.echo(f"$ conductor submit --agent command {'--retries 1 ' if retries else ''}{shown!r}")
+    ids["agent"] = _ask_agent(layout, queue)
     click.echo("$ tail -f results.txt")
     return ids
+
+
+def _ask_agent(layout: Layout, queue: DirectoryQueue) -> str:
+    """A task for the agent `anthropic`: the SDK, the tools and the gate are real, only the model is simulated."""
+    task_id = stamped_id("t", time.time())
+    spec = TaskSpec(task_id, ASKED, agent="anthropic", pool="api", verify=CHECK, budget="1usd")
+    queue.submit(spec, fresh=True)
+    ring_doorbell(layout.home, submitted=task_id)
+    click.echo(f'$ conductor submit --agent anthropic --budget 1usd "{ASKED}" --verify ...   # on a SIMULATED model')
+    return task_id
 
 
 def _show_results(layout: Layout, follower: ResultsFollower, ids: dict[str, str]) -> dict[str, Status]:

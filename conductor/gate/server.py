@@ -167,7 +167,8 @@ class GateServer:
             self._log.error("gate_failed", error=str(type(error).__name__), traceback=told)
 
     def _on_stranger(self, path: str) -> None:
-        if self._log is not None and not self._met_stranger:
+        """Claude Code looks at `/` without a key as it starts: that is no news."""
+        if self._log is not None and not self._met_stranger and path != "/":
             self._met_stranger = True
             self._log.warning("gate_refused_stranger", path=path[:200])
 
