@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conductor.domain.home import Home
 from conductor.queue.layout import open_home
-from conductor.settings.model import load_settings
+from conductor.settings.model import Settings, load_settings
 from tests.conftest import DaemonFactory
 from tests.support import REPOSITORY, clean_environment, eventually, result_lines, run_cli
 
@@ -96,3 +96,13 @@ def test_the_readme_names_every_command_and_no_other() -> None:
     named = set(re.findall(r"(?:^|[`;|:] ?)conductor ([a-z]+)\b", readme, re.MULTILINE))
 
     assert named == set(COMMANDS) - {"demo"}
+
+
+def test_every_yaml_of_the_readme_is_a_valid_setting(home: Home) -> None:
+    import yaml
+
+    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+
+    assert len(blocks) >= 2
+    for block in blocks:
+        assert Settings.model_validate(yaml.safe_load(block)).agent_setups()

@@ -32,6 +32,15 @@ TEMPLATE = """\
 # models: {{}}                 # names for models beyond cheap, primary, coder, research: quick: {{claude: haiku}}
 # agents: {{}}                 # agents by name, where they differ: claude: {{model: opus, thinking: high}}
 # providers: {{}}              # who serves models; keys are said by their place: env:NAME, file:/PATH, credential:NAME
+# fallback: []               # who takes over from an agent that is parked or fails so: [codex, gemini:MODEL]
+# projects: {{}}               # shop: {{secrets: /etc/conductor/shop.env, context: /srv/shop/CONTEXT.md}}
+# limits:
+#   park: true               # a limit parks its provider; false: it holds up only the task that met it
+#   longest_park: 7d         # no told reset parks a provider for longer
+#   wait_in_run: 60s         # an agent may wait in its run for a reset that is nearer
+#   memory_floor: 256MiB     # kept free by not starting agents
+# budgets: {{}}              # task: {{usd: 2}}, day: {{usd: 40, runs_per_hour: 60}}, projects: {{shop: {{usd: 9}}}}
+# prices: prices.yaml        # prices of models, over the shipped ones
 
 # timeout: 1h                # how long an attempt may run
 # stall_timeout: 10m         # how long an agent may say nothing; no limit by default
