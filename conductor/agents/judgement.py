@@ -12,6 +12,7 @@ from conductor.ports import AgentReport, Ending, Prompt
 _LONGEST_REASON = 500
 
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _MISUSED = re.compile(
     r"unknown (?:option|argument)|unexpected argument|invalid value .{1,60} for '--|error loading config"
     r"|conductor: can't start",
@@ -115,7 +116,7 @@ def how_ended(ending: Ending) -> str:
 def plain_lines(tail: str) -> str:
     """What an agent that streams JSON lines said besides: on its standard error, mostly. Its stream holds everybody's
     words, and a class must not follow from what a tool printed."""
-    return "\n".join(line for line in tail.splitlines() if not line.lstrip().startswith("{"))
+    return "\n".join(line for line in _COLOUR.sub("", tail).splitlines() if not line.lstrip().startswith("{"))
 
 
 def last_line(text: str) -> str:

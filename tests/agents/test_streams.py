@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -326,3 +327,59 @@ def test_how_a_stream_is_cut_into_chunks_changes_nothing(name: str, cuts: list[i
     events.extend(reader.close())
 
     assert events == events_of(name)
+
+
+# -- times and words that only one CLI tells so
+
+
+def test_what_claude_itself_writes_about_an_error_is_no_word_of_the_model() -> None:
+    events = events_of("claude.529")
+
+    assert [error.failure for error in events if isinstance(error, Error)] == [Failure.OVERLOAD]
+    assert not [event for event in events if isinstance(event, Text)]
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_seconds"),
+    [
+        ("try again at 1:00 AM.", 3600.0),
+        ("try again at 11:30 PM.", 23.5 * 3600),
+        ("try again at 12:00 AM.", 24 * 3600.0),
+        ("or try again at Nov 23rd, 2026 12:30 AM.", 2 * 86_400 + 1800.0),
+        ("try again at Foo 99th, 2026 1:00 AM.", None),
+        ("try again at 25:99 AM.", None),
+        ("try again later.", None),
+    ],
+)
+def test_codex_tells_a_reset_as_a_local_time(said: str, wait_seconds: float | None) -> None:
+    midnight = datetime(2026, 11, 21).timestamp()
+    line = {"type": "turn.failed", "error": {"message": f"You've hit your usage limit. {said}"}}
+
+    (hit,) = [
+        event
+        for event in CodexReader(lambda: midnight).feed(json.dumps(line).encode() + b"\n")
+        if isinstance(event, LimitHit)
+    ]
+
+    assert hit.limit.resets_at == (None if wait_seconds is None else midnight + wait_seconds)
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_seconds"),
+    [
+        ("Suggested retry after 60s.", 60.0),
+        ("Please retry in 27.5s.", 27.5),
+        ("Your quota will reset after 18h31m10s.", 66_670.0),
+        ("Your quota will reset after 5m.", 300.0),
+        ("Please wait and try again later.", None),
+    ],
+)
+def test_gemini_tells_a_reset_as_a_time_to_wait(said: str, wait_seconds: float | None) -> None:
+    error = {"message": f"[API Error: This request exceeds your rate limit. {said}]"}
+    line = {"type": "result", "status": "error", "error": error}
+
+    (hit,) = [
+        event for event in READERS["gemini"]().feed(json.dumps(line).encode() + b"\n") if isinstance(event, LimitHit)
+    ]
+
+    assert hit.limit.resets_at == (None if wait_seconds is None else NOW + wait_seconds)
