@@ -15,6 +15,7 @@ from conductor.agents.private_state import Login, private_files, take_home, user
 from conductor.kit.lock import QuickLock
 from conductor.ports import Launch, Prompt
 from tests.agents.prompts import prompt_in, write_files
+from tests.support import stays
 
 
 def login_of(prompt: Prompt, **more: Any) -> Login:
@@ -201,6 +202,7 @@ def test_of_two_runs_at_once_the_newest_login_wins(tmp_path: Path) -> None:
     with QuickLock(f"{tmp_path}/login.json.conductor-lock"):
         for thread in threads:
             thread.start()
+        assert stays(lambda: "old" in (tmp_path / "login.json").read_text(), 0.2)
     for thread in threads:
         thread.join()
 
