@@ -55,7 +55,7 @@ class OpenClawAgent(PlainAgent):
         binary="openclaw",
         forms=("anthropic", "openai", "gemini"),
         thinking=THINKING_LEVELS,
-        memory_bytes=1000 * 1_048_576,
+        memory_bytes=750 * 1_048_576,  # a short turn without a shell peaked at 593 MB
     )
 
     def launch(self, prompt: Prompt) -> Launch:

@@ -21,6 +21,7 @@ from conductor.agents.shape import PlainAgent
 from conductor.domain.agent_setup import Autonomy
 from conductor.ports import Abilities, AgentReport, Ending, EventReader, Launch, Prompt
 
+_RUN = ("run", "--format", "json", "--agent", "build")
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh", "max")
 """Its variants of a model. One that the model does not have is left out by OpenCode without a word."""
 _LONGEST_SILENCE_MS = 180_000
@@ -50,7 +51,7 @@ class OpenCodeAgent(PlainAgent):
         binary = self.setup.binary or "opencode"
         return Launch(
             # a title of ours saves the model call that would make one
-            argv=(binary, "run", "--format", "json", "--title", prompt.spec.id, "--dir", prompt.workspace, *options),
+            argv=(binary, *_RUN, "--title", prompt.spec.id, "--dir", prompt.workspace, *options),
             env=self._environment(prompt),
             files=(prompt_file(prompt), home_folder(prompt), *private_files(prompt, _logins(prompt))),
             stdin=prompt_path(prompt),
@@ -97,12 +98,15 @@ class OpenCodeAgent(PlainAgent):
         return next(((("OPENCODE_CONFIG", path),) for path in paths if path and os.path.exists(path)), ())
 
     def _configuration(self, prompt: Prompt) -> dict[str, Any]:
-        """Wins over every other configuration."""
+        """Wins over every other configuration. Permissions count in the order of their names, and a name that the
+        user's own has too stays where it stands there: an agent's own come after all of those."""
+        permission = _permission(prompt.autonomy)
         ours: dict[str, Any] = {
             "autoupdate": False,
             "share": "disabled",
             "snapshot": False,
-            "permission": _permission(prompt.autonomy),
+            "permission": permission,
+            "agent": {name: {"permission": permission} for name in ("build", "general")},
         }
         if prompt.endpoint is None:
             return ours
