@@ -30,6 +30,15 @@ def test_it_runs_in_the_workspace_with_the_given_environment_alone(tmp_path: Pat
     assert said == f"{os.path.realpath(tmp_path)}\nyes\nnone\nnothing to read\n[exit code 0]"
 
 
+def test_output_is_a_sign_of_life(tmp_path: Path) -> None:
+    def work() -> int:
+        heard: list[int] = []
+        Shell(str(tmp_path), {"PATH": os.environ["PATH"]}, lambda: heard.append(1)).run("echo one; echo two")
+        return len(heard)
+
+    assert in_child(work) > 0
+
+
 def test_of_50_mb_head_and_tail_are_kept(tmp_path: Path) -> None:
     said = told(tmp_path, "echo first; head -c 50000000 /dev/zero | tr '\\0' x; echo; echo last")
     assert said.startswith("first\nxxx")

@@ -18,10 +18,12 @@ _REASONING = ("reasoning_content", "reasoning")
 
 
 class ChatSoFar:
-    """Tells words as they come. `complete` when the server gave a reason for the end."""
+    """Tells words as they come. `complete` when the server gave a reason for the end. `number`: of the answer, for
+    calls that come without an id."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, number: int) -> None:
         self._voice = voice
+        self._number = number
         self._text: list[str] = []
         self._calls: dict[int, dict[str, str]] = {}
         self._finish = ""
@@ -77,7 +79,7 @@ class ChatSoFar:
 
     def answer(self) -> Answer:
         text = "".join(self._text)
-        calls = [{**call, "id": call["id"] or f"call_{at}"} for at, call in sorted(self._calls.items())]
+        calls = [{**call, "id": call["id"] or f"call_{self._number}_{at}"} for at, call in sorted(self._calls.items())]
         uses = tuple(ToolUse(call["id"], call["name"], _input(call["input"])) for call in calls)
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if calls:

@@ -67,7 +67,7 @@ class ChatModel:
         return self._ask(turns, voice)
 
     def _ask(self, turns: Sequence[Turn], voice: Voice) -> Answer:
-        so_far = ChatSoFar(voice)
+        so_far = ChatSoFar(voice, len(turns))
         response = self._open(turns)
         try:
             with response:

@@ -73,18 +73,19 @@ def _converse(assignment: Assignment, voice: Voice) -> End:
         reason = "no key for the Anthropic API: set ANTHROPIC_API_KEY for conductord, or the provider's key"
         voice.tell(Error(reason, Failure.BAD_KEY, final=True))
         return End(False, reason, Failure.BAD_KEY)
-    tools = _tools(assignment, environment)
+    tools = _tools(assignment, environment, voice)
     system = instructions(assignment.workspace, assignment.autonomy, tools=assignment.tools)
     bounds = Bounds(assignment.max_turns, assignment.budget, assignment.window)
     conversation = Conversation(_model(assignment, system, tools), tools, voice, bounds, time.sleep)
     return conversation.run(assignment.text.encode("utf-8", "replace").decode())
 
 
-def _tools(assignment: Assignment, environment: dict[str, str]) -> Toolbox:
+def _tools(assignment: Assignment, environment: dict[str, str], voice: Voice) -> Toolbox:
     if not assignment.tools:
         return Toolbox(())
     workspace = Workspace(assignment.workspace, confined=assignment.autonomy is not Autonomy.FULL)
-    return toolbox(workspace, Shell(workspace.folder, environment), assignment.autonomy)
+    shell = Shell(workspace.folder, environment, lambda: voice.live("a command runs"))
+    return toolbox(workspace, shell, assignment.autonomy)
 
 
 def _model(assignment: Assignment, system: str, tools: Toolbox) -> Model:

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from conductor.kit.process import descendants_of, identity_of, kill_all, reap_children
 
@@ -20,11 +20,15 @@ _KILLING_SECONDS = 10.0
 
 
 class Shell:
-    """Of a process that is a subreaper: what a command leaves in the background stays below it."""
+    """Of a process that is a subreaper: what a command leaves in the background stays below it. `on_output` hears of
+    every piece of output: a command that says something is alive, one that is silent may hang."""
 
-    def __init__(self, folder: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: str, environment: Mapping[str, str], on_output: Callable[[], None] = lambda: None
+    ) -> None:
         self._folder = folder
         self._environment = dict(environment)
+        self._on_output = on_output
 
     def run(self, command: str, timeout_seconds: int = _TIMEOUT_SECONDS) -> str:
         """Output and exit code. What it left in the background goes on, as at a terminal; at its timeout, everything
@@ -33,7 +37,7 @@ class Shell:
         seconds = min(max(1, timeout_seconds), _LONGEST_TIMEOUT_SECONDS)
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(writing, True)
-        output = _Output()
+        output = _Output(self._on_output)
         try:
             process = self._start(command, writing)
             try:
@@ -67,12 +71,14 @@ class Shell:
 class _Output:
     """Keeps the head and the tail of a stream, in bounded memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_output: Callable[[], None]) -> None:
+        self._on_output = on_output
         self._head = b""
         self._tail = b""
         self._length = 0
 
     def take(self, piece: bytes) -> None:
+        self._on_output()
         self._length += len(piece)
         room = _LONGEST_OUTPUT // 2 - len(self._head)
         self._head += piece[:room]
