@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import claiming, idling, latency, report, starting, submitting, throughput
+from benchmarks import agents, claiming, idling, latency, report, starting, submitting, throughput
 from benchmarks.ground import Ground, ground
 from benchmarks.options import FIGURES, parse_options
 from benchmarks.report import Figure, NotMeasured
@@ -22,6 +22,7 @@ _MEASURES: dict[str, Callable[[Ground, argparse.Namespace], Iterator[Figure]]] =
     "claim": claiming.measure,
     "idle": idling.measure,
     "start": starting.measure,
+    "agents": agents.measure,
 }
 
 

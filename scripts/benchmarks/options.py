@@ -12,6 +12,7 @@ FIGURES = {
     "batch": "`conductor submit -` with 10,000 lines",
     "claim": "a claim with 200,000 pending against one with 100",
     "idle": "50 idle workers: CPU, and memory a worker",
+    "agents": "on top of an agent's turn: time, CPU, memory, a fast stream; the API agent's way to the wire",
     "start": "start with 100,000 pending and 50 stale claims, to the first new task",
 }
 
