@@ -1,8 +1,8 @@
 """OpenClaw: one `openclaw agent exec` for each attempt, with a state, a home and a configuration of its own.
 
 `agent exec` needs no gateway and shares no session lock. What its settings confine, truthfully: its file tools stay in
-the workspace unless autonomy is `full`; `read-only` leaves it tools that read and list, nothing else; a shell command
-(`workspace`, `full`) has all the rights of the user who runs conductor.
+the workspace unless autonomy is `full`, which alone has the web; `read-only` leaves it tools that read and list,
+nothing else; a shell command (`workspace`, `full`) has all the rights of the user who runs conductor.
 
 Where conductor reaches the provider for it (a gate), the private HOME keeps one run's "key temporarily disabled" out
 of the next. With a login of the user's own, its credentials are in a database under the user's home that OpenClaw
@@ -28,6 +28,7 @@ from conductor.domain.errors import BadTask
 from conductor.domain.models import DEFAULT_ALIASES
 from conductor.ports import Abilities, AgentReport, Ending, EventReader, Launch, Prompt
 
+_EXEC = ("agent", "exec", "--json", "--message-file", "-", "--timeout", "0")
 LONGEST_PROMPT = 4 * 1_048_576
 """Bytes that `--message-file` takes."""
 _LEVELS = ("off", "minimal", "low", "medium", "high")
@@ -62,18 +63,11 @@ class OpenClawAgent(PlainAgent):
         _check_length(prompt)
         state = prompt.state_directory
         binary = self.setup.binary or prompt.environment.get("OPENCLAW_BIN", "") or "openclaw"
-        options = ["--model", self._model(prompt)] if self._model(prompt) else []
-        options += ["--thinking", prompt.thinking] if prompt.thinking else []
-        command = [binary, "agent", "exec", "--json", "--message-file", "-", "--cwd", prompt.workspace]
-        command += [
-            "--state-dir",
-            f"{state}/openclaw",
-            "--config",
-            f"{state}/openclaw.json",
-            "--timeout",
-            "0",
-            *options,
-        ]
+        model, thinking = self._model(prompt), self._thinking(prompt)
+        command = [binary, *_EXEC, "--cwd", prompt.workspace]
+        command += ["--state-dir", f"{state}/openclaw", "--config", f"{state}/openclaw.json"]
+        command += ["--model", model] if model else []
+        command += ["--thinking", thinking] if thinking else []
         return Launch(
             argv=("/bin/sh", "-c", _JOINED, "sh", *command),
             env=self._environment(prompt),
@@ -112,8 +106,8 @@ class OpenClawAgent(PlainAgent):
 
     def _environment(self, prompt: Prompt) -> tuple[tuple[str, str], ...]:
         quick = (
-            ("NODE_COMPILE_CACHE", shared_cache(prompt, "node")),
-            ("OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED", "1"),
+            ("NODE_COMPILE_CACHE", shared_cache(prompt, "node")),  # without it 41 MB of source are compiled each time
+            ("OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED", "1"),  # else it starts itself anew with a cache below ours
             ("OPENCLAW_NO_RESPAWN", "1"),
             ("OPENCLAW_OFFLINE", "1"),
             ("DO_NOT_TRACK", "1"),
@@ -133,7 +127,7 @@ class OpenClawAgent(PlainAgent):
             "tools": _tools(prompt.autonomy),
             "skills": {"allowBundled": []},
             "update": {"checkOnStart": False},
-            "session": {"maintenance": {"mode": "warn"}},
+            "session": {"maintenance": {"mode": "warn"}},  # two threads for the upkeep of a store that is thrown away
         }
         if prompt.endpoint is None:
             users = _users_configuration(prompt.environment)
@@ -199,7 +193,7 @@ def _tools(autonomy: Autonomy) -> dict[str, Any]:
         "profile": "coding",
         "fs": {"workspaceOnly": True},
         "loopDetection": {"enabled": True},
-        "toolSearch": {"enabled": False},
+        "toolSearch": {"enabled": False},  # there are few enough to be told
     }
     if autonomy is Autonomy.READ_ONLY:
         return {**confined, "allow": _READ, "deny": [*_NEVER, *_WRITE, *_RUN, "group:web"]}

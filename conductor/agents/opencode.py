@@ -3,6 +3,9 @@
 OpenCode has no sandbox. What its permissions confine, truthfully: its file tools stay in the workspace unless autonomy
 is `full`; `read-only` leaves it tools that read and search, no shell, no web; a shell command (`workspace`, `full`) has
 all the rights of the user who runs conductor. Every class of permission is said: one that would be asked about hangs.
+
+It tries a failed call five times more by itself (40 to 90 s; nothing can be configured) and sleeps through a limit's
+`retry-after` without a word, were it an hour: until it gives up, only the gate knows.
 """
 
 from __future__ import annotations

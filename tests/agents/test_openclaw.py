@@ -92,6 +92,7 @@ def test_a_model_must_be_named_where_nobody_knows_one(prompt: Prompt) -> None:
 
 def test_a_thinking_level_that_it_has_not_is_refused_with_those_it_has(prompt: Prompt) -> None:
     assert option(agent().launch(replace(prompt, thinking="high")), "--thinking") == "high"
+    assert option(agent(thinking="low").launch(prompt), "--thinking") == "low"
     with pytest.raises(BadTask, match="off, minimal, low, medium, high"):
         agent().launch(replace(prompt, thinking="xhigh"))
 
