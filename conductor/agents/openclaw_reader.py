@@ -160,6 +160,8 @@ class OpenClawReader(JsonLineReader):
             return Failure.BAD_CONFIG
         if "temporarily disabled after a" in said:
             return Failure.BAD_KEY
+        if "malformed" in said:
+            return Failure.CUT
         return words_failure(said) or (Failure.TIMEOUT if status == "timeout" else Failure.NONE)
 
 
@@ -167,6 +169,6 @@ def _class_of(reason: str, detail: str) -> Failure:
     """OpenClaw calls everything that broke off a timeout."""
     if reason == "timeout" and detail.strip() in ("terminated", "aborted", "premature close"):
         return Failure.CUT
-    if reason == "format":
-        return words_failure(detail) or Failure.BAD_REQUEST
+    if reason in ("format", "billing"):
+        return words_failure(detail) or _REASONS[reason]
     return _REASONS.get(reason) or words_failure(detail)

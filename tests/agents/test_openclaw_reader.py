@@ -162,7 +162,9 @@ LATE = "Request timed out before a response was generated. Please try again."
         (gave_up("format", "fake error"), failed("provider rejected the request schema"), 1, Failure.BAD_REQUEST),
         (gave_up("format", "prompt is too long"), failed("provider rejected the request"), 1, Failure.CONTEXT),
         (gave_up("model_not_found", "model: x"), failed("The selected model was not found"), 1, Failure.BAD_MODEL),
-        (gave_up("billing", "credit"), failed("billing"), 1, Failure.BUDGET),
+        (gave_up("billing", "payment required"), failed("billing"), 1, Failure.BUDGET),
+        (gave_up("billing", "Your credit balance is too low"), failed("billing"), 1, Failure.BAD_KEY),
+        ("", failed("OpenClaw transport error: malformed_streaming_fragment"), 1, Failure.CUT),
         (
             gave_up("timeout", "fetch failed"),
             failed("LLM request failed: connection refused by the provider endpoint.", "timeout", "timeout"),
