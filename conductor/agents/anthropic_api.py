@@ -17,5 +17,6 @@ class AnthropicAgent(LoopAgent):
         limits=True,
         forms=("anthropic",),
         thinking=THINKING_LEVELS,
+        memory_bytes=16 * 1_048_576,
         preload=("conductor.agents.loop.main", "conductor.agents.loop.warm"),
     )

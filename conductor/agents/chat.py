@@ -21,6 +21,7 @@ class ChatAgent(LoopAgent):
         limits=True,
         forms=("openai",),
         thinking=THINKING_LEVELS,
+        memory_bytes=16 * 1_048_576,
         preload=("conductor.agents.loop.main", "conductor.agents.loop.chat_model"),
     )
 

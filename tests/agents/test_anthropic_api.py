@@ -245,7 +245,7 @@ def test_a_silent_provider_is_given_up(nursery: LoopNursery, tmp_path: Path) -> 
     hanging = cut_message(text("I begin"))
     hanging.hang = True
     with provider(hanging) as at:
-        ran = run(nursery, tmp_path, at, {"silence_seconds": 0.2})
+        ran = run(nursery, tmp_path, at, {"silence_seconds": 0.5})
     assert ran.report.failure is Failure.CUT
     assert len(at.asked) == 3
 
