@@ -404,6 +404,8 @@ def test_an_unknown_thinking_level_or_option_is_a_bad_task(tmp_path: Path) -> No
         agent().launch(asking(tmp_path, "http://127.0.0.1:9", thinking="hard"))
     with pytest.raises(BadTask, match="max_turns"):
         agent(turns=3).launch(asking(tmp_path, "http://127.0.0.1:9"))
+    with pytest.raises(BadTask, match="needs a provider"):
+        agent().launch(prompt_in(tmp_path))
     with pytest.raises(BadTask, match="max_turns can't be True"):
         agent(max_turns=True).launch(asking(tmp_path, "http://127.0.0.1:9"))
 

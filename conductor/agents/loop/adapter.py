@@ -57,14 +57,12 @@ class LoopAgent(PlainAgent):
         return judge_told(prompt, ending)
 
     def _endpoint(self, prompt: Prompt) -> tuple[str, str]:
-        """(url, key): the gate's, else the provider's own. Raises BadTask."""
+        """(url, key). The worker gives no endpoint where it found no key. Raises BadTask."""
         if prompt.endpoint is not None:
             return prompt.endpoint.url, prompt.endpoint.key
-        provider = self.setup.provider
-        if provider is None:
+        if self.setup.provider is None:
             raise BadTask(f"agent {self.setup.name}: it needs a provider: name one in its settings")
-        kind, _, name = provider.key.partition(":")
-        return provider.base_url, prompt.environment.get(name, "") if kind == "env" else ""
+        return self.setup.provider.base_url, ""
 
     def _options(self) -> dict[str, Any]:
         """Those of the settings. Raises BadTask."""
