@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from conductor.agents.reading import JsonLineReader, whole, words
@@ -57,6 +57,9 @@ _MOST_MESSAGES = 64
 """Messages whose usage is remembered: one is told again with each of its blocks."""
 
 
+_PIECE = b'{"type":"stream_event","event":{"type":"content_block_delta",'
+
+
 class ClaudeReader(JsonLineReader):
     """Usage is told call by call as it comes, and as a total at the end."""
 
@@ -66,6 +69,10 @@ class ClaudeReader(JsonLineReader):
         self._message = ""
         self._refused: set[str] = set()
         self._limited = False
+
+    def telling(self, block: bytes) -> Iterable[bytes]:
+        """Pieces of an answer come whole in the `assistant` line after them."""
+        return [line for line in block.split(b"\n") if not line.startswith(_PIECE)]
 
     def on_object(self, told: dict[str, Any]) -> Iterator[AgentEvent]:
         match told.get("type"):

@@ -11,6 +11,7 @@ from typing import Any
 from conductor.agents.asking import bare_model, chosen_level, prompt_file, prompt_path
 from conductor.agents.gemini_events import GeminiReader
 from conductor.agents.judgement import judge_told
+from conductor.agents.private_home import shared_cache
 from conductor.agents.private_state import Login, private_files, private_tmp, take_home
 from conductor.agents.shape import PlainAgent
 from conductor.domain.agent_events import Limit
@@ -113,6 +114,7 @@ class GeminiAgent(PlainAgent):
         env = [
             ("GEMINI_CLI_HOME", self._home(prompt)),
             ("GEMINI_CLI_NO_RELAUNCH", "true"),  # relaunched it takes a second more and outlives a TERM
+            ("NODE_COMPILE_CACHE", shared_cache(prompt, "node")),  # compiled code alone: a second less CPU a turn
             ("NO_BROWSER", "true"),
             ("TMPDIR", private_tmp(prompt)),
         ]

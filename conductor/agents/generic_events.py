@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conductor.agents.reading import LONGEST_LINE, JsonLineReader, whole, words
@@ -22,6 +22,13 @@ class LinesReader(JsonLineReader):
         self._counts: dict[str, int] = {}
         self._answer = self._error = ""
         self._seen = False
+        self._keys = tuple({part.encode() for path in paths.values() for part in path.split(".")[-1:] if part})
+
+    def telling(self, block: bytes) -> Iterable[bytes]:
+        """Those in which one of the paths can end."""
+        if not any(key in block for key in self._keys):
+            return ()
+        return [line for line in block.split(b"\n") if any(key in line for key in self._keys)]
 
     def on_object(self, told: dict[str, Any]) -> Iterator[AgentEvent]:
         self._seen = True

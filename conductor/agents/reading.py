@@ -8,6 +8,7 @@ from typing import Any
 
 from conductor.domain.agent_events import AgentEvent, Error
 
+_DECODER = json.JSONDecoder()
 LONGEST_LINE = 8 * 1_048_576
 """Bytes; what is longer is left out and said so."""
 
@@ -32,11 +33,22 @@ class JsonLineReader:
         """After the last line."""
         return ()
 
+    def telling(self, block: bytes) -> Iterable[bytes]:
+        """The lines of `block` that are worth parsing: an agent that streams fast must not wait for the others."""
+        return block.split(b"\n")
+
     def feed(self, chunk: bytes) -> Sequence[AgentEvent]:
-        *lines, rest = chunk.split(b"\n")
+        whole_lines, newline, rest = chunk.rpartition(b"\n")
+        if not newline:
+            self._keep(chunk)
+            return []
         events: list[AgentEvent] = []
-        for line in lines:
-            events.extend(self._ended(line))
+        if self._pieces or self._overlong:
+            first, newline, whole_lines = whole_lines.partition(b"\n")
+            events.extend(self._ended(first))
+        if newline:
+            for line in self.telling(whole_lines):
+                events.extend(self._ended(line))
         self._keep(rest)
         return events
 
@@ -60,14 +72,14 @@ class JsonLineReader:
         self._pieces, self._length, self._overlong = [], 0, False
         if overlong:
             return (Error(f"a line of more than {LONGEST_LINE} bytes left out"),)
-        return self._line_events(line.strip())
+        return self._line_events(line.strip()) if any(self.telling(line)) else ()
 
     def _line_events(self, line: bytes) -> Iterable[AgentEvent]:
         if not line:
             return ()
         if line.startswith(b"{"):
             try:
-                told = json.loads(line)
+                told = _DECODER.decode(line.decode())
             except (ValueError, RecursionError):
                 told = None
             if isinstance(told, dict):

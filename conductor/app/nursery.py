@@ -151,8 +151,9 @@ class LateRooms:
         return self._gates(provider, key)
 
     def make_gates_ready(self) -> None:
-        """Before the first fork: what gates to the providers of this pool's agents need is loaded once for all."""
-        self.load()
+        """Before the first fork: what gates to the providers of this pool's agents need, and the prices, are loaded
+        once for all."""
+        self.price("")
         for name in self._config.warm:
             provider = self._setups[name].provider if name in self._setups else None
             if provider is not None and self._gates is not None:

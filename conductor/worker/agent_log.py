@@ -10,6 +10,9 @@ from conductor.kit.durable import write_all
 
 _TAIL_KEPT_IN_MEMORY = 65536
 _LONGEST_PARTIAL = 65536
+_FLOOD, _STILL_FLOOD = 65536, 4096
+"""Bytes in one read with which a flood begins, and goes on."""
+_FLOOD_KEPT = 1_048_576
 
 
 class AgentLog:
@@ -32,9 +35,40 @@ class AgentLog:
         self.received_bytes = 0
         self._dropped_bytes = 0
         self._refused_bytes = 0
+        self._flood = bytearray()
+        self._flood_is_cut = False
 
     def write(self, chunk: bytes) -> None:
+        """In a flood (large reads) beyond the head, masking would hold up the agent for what is overwritten
+        anyway: then only its last MiB is kept, and stored when the flood is over."""
         self.received_bytes += len(chunk)
+        if not self._head_left and len(chunk) >= (_STILL_FLOOD if self._flood else _FLOOD):
+            self._take_flood(chunk)
+            return
+        self._end_flood()
+        self._take(chunk)
+
+    def _take_flood(self, chunk: bytes) -> None:
+        self._flood += chunk
+        if len(self._flood) > 2 * _FLOOD_KEPT:
+            self._dropped_bytes += len(self._partial) + len(self._flood) - _FLOOD_KEPT
+            self._partial = b""
+            del self._flood[:-_FLOOD_KEPT]
+            self._flood_is_cut = True
+
+    def _end_flood(self) -> None:
+        """What was kept begins where no secret can have been cut in two."""
+        if not self._flood:
+            return
+        flood, self._flood = bytes(self._flood), bytearray()
+        if self._flood_is_cut:
+            self._flood_is_cut = False
+            start = flood.find(b"\n", 0, LONGEST_SECRET) + 1 or LONGEST_SECRET
+            self._dropped_bytes += start
+            flood = flood[start:]
+        self._take(flood)
+
+    def _take(self, chunk: bytes) -> None:
         whole, newline, rest = (self._partial + chunk).rpartition(b"\n")
         self._partial = rest
         if newline:
@@ -47,6 +81,7 @@ class AgentLog:
         return self._recent[-_TAIL_KEPT_IN_MEMORY:].decode("utf-8", "replace")
 
     def close(self) -> None:
+        self._end_flood()
         if self._partial:
             self._store(self._masker.mask_bytes(self._partial))
             self._partial = b""

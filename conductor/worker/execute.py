@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import select
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -27,6 +29,9 @@ from conductor.worker.watch import Watch
 
 _READ_BYTES = 262_144
 _DRAINED_READS = 16
+_PIPE_BYTES = 524_288
+_FAST_BYTES = 4096
+_PAUSE_SECONDS = 0.002
 _LOOK_EVERY_SECONDS = 1.0
 _GRACE_POLL_SECONDS = 0.02
 
@@ -173,7 +178,10 @@ class AgentProcess:
         except BlockingIOError:
             return True
         if chunk:
-            self._last_output = time.monotonic()
+            now = time.monotonic()
+            if len(chunk) >= _FAST_BYTES and now - self._last_output < _PAUSE_SECONDS:
+                time.sleep(_PAUSE_SECONDS)  # a few large reads cost less than many small ones, and the pipe has room
+            self._last_output = now
             self._log.write(chunk)
             if descriptor == self._told and self._watch is not None:
                 self._watch.hear(chunk)
@@ -232,6 +240,8 @@ class AgentProcess:
 def _output_pipe() -> tuple[int, int]:
     """(read end, write end); only we do not wait on it."""
     ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    with suppress(OSError):  # a user has only so much of it: then it stays small
+        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     os.set_blocking(theirs, True)
     return ours, theirs
 

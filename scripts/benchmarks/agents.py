@@ -32,11 +32,10 @@ prompt = sys.stdin.read()
 if "stay" in prompt:
     time.sleep(30)
 if "stream" in prompt:
-    line = json.dumps({"event": "thinking", "text": "x" * 200}) + chr(10)
-    block = line * 500
-    began = time.monotonic()
-    for _ in range(MEGABYTES * 1048576 // len(block)):
-        sys.stdout.write(block)
+    began, written = time.monotonic(), 0
+    while written < MEGABYTES * 1048576:
+        line = json.dumps({"event": "thinking", "at": written, "text": "so I think " * 18}) + chr(10)
+        written += sys.stdout.write(line)
     sys.stdout.flush()
     open(os.environ["STUB_TOLD"], "w").write(str(time.monotonic() - began))
 body = json.dumps({"model": "claude-sonnet-5", "max_tokens": 100, "stream": True,

@@ -207,3 +207,29 @@ def test_an_agent_that_removed_its_own_folder_ends_its_log_without_an_error(tmp_
     log.write(b"last words\n")
     log.close()
     assert log.tail().endswith("last words\n")
+
+
+SECRET_VALUE = "hunter2hunter2"
+
+
+def test_a_flood_beyond_the_head_keeps_its_end_whole_and_masked_and_tells_what_is_missing(tmp_path: Path) -> None:
+    # given a head that is full, and lines with a secret at every place
+    log = AgentLog(str(tmp_path / "agent.log"), 40_000, Masker([SECRET_VALUE]))
+    log.write(b"h" * 19_999 + b"\n")
+    line = b"number %07d and " + SECRET_VALUE.encode() + b" then more\n"
+    flood = b"".join(line % number for number in range(100_000))
+
+    # when it comes in large reads, then calms down
+    for start in range(0, len(flood), 70_001):
+        log.write(flood[start : start + 70_001])
+    log.write(b"the end\n")
+    log.close()
+
+    # then
+    text = (tmp_path / "agent.log").read_text()
+    assert SECRET_VALUE not in text
+    assert SECRET_VALUE[4:] not in text
+    assert "number 0099999 and [masked] then more\nthe end\n" in text
+    assert "bytes left out here" in text
+    assert len(text) < 61_000
+    assert log.received_bytes == 20_000 + len(flood) + 8
