@@ -51,6 +51,8 @@ class Fleet:
         self._nursery_rests_until: dict[str, float] = {}
         self._commands: set[bytes] = set()
         self._adopted: set[int] = set()
+        self._presumed_busy: dict[str, int] = {}
+        """Workers of ours whose claim was seen before they told of it, and their slots."""
         self._recover_due = True
         self.slots = SlotTable(plan.restart)
         self.starting_allowed = True
@@ -91,6 +93,7 @@ class Fleet:
             self._nursery_failures[slot.pool] = 0
             self._act(slot.number, policy.WorkerReady(message.worker_id), now)
         else:
+            self._presumed_busy.pop(message.worker_id, None)
             event = policy.WorkerBusy(message.worker_id, message.task_id, message.attempt, message.limit_seconds)
             self._act(slot.number, event, now)
 
@@ -310,6 +313,8 @@ class Fleet:
         return self._recover_due
 
     def _adopt(self, living: list[tuple[str, int, str]], now: float) -> None:
+        for worker in self._presumed_busy.keys() - {worker for _, _, worker in living}:
+            self._act(self._presumed_busy.pop(worker), policy.ClaimWithdrawn(worker), now)
         for task_id, attempt, worker in living:
             identity = parse_worker_id(worker)
             slot = self.slots.by_pid(identity.pid) if identity else None
@@ -320,7 +325,8 @@ class Fleet:
                 continue
             limit = view.spec.timeout_seconds or self._plan.timeout
             left = max(0.0, view.since + limit - time.time()) + self._plan.grace + 60.0
-            if slot is not None:  # ours, and what it said of its claim was lost
+            if slot is not None:  # ours, and what it said of its claim was lost, or it waits to be let in
+                self._presumed_busy[worker] = slot.number
                 self._act(slot.number, policy.WorkerBusy(worker, task_id, attempt, left), now)
             elif not self._is_being_born(identity.pid):
                 busy = policy.Busy(now, identity.pid, worker, task_id, attempt, now + left)

@@ -111,13 +111,20 @@ class WorkerBusy:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimWithdrawn:
+    """What was taken for its task, from the files alone, may not start yet and lies in its lane again."""
+
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerExited:
     """`code` is None when a signal ended it, or nobody could tell."""
 
     code: int | None
 
 
-SlotEvent = TimePassed | WorkerBorn | WorkerReady | WorkerBusy | WorkerExited
+SlotEvent = TimePassed | WorkerBorn | WorkerReady | WorkerBusy | ClaimWithdrawn | WorkerExited
 
 
 # -- what is to be done
@@ -169,6 +176,10 @@ def next_move(slot: Slot, event: SlotEvent, now: float, policy: RestartPolicy) -
             return slot, ()
         case WorkerBusy():
             return _gets_busy(slot, event, now), ()
+        case ClaimWithdrawn(worker_id):
+            if isinstance(slot.state, Busy) and slot.state.worker_id == worker_id:
+                return replace(slot, state=Idle(now, slot.state.pid, worker_id)), ()
+            return slot, ()
         case WorkerExited(code):
             return _after_exit(slot, code, now, policy)
     assert_never(event)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from conductor.domain.home import Home
 from conductor.domain.outcome import Status
+from conductor.limits.files import FolderLock
 from conductor.limits.parking import parked_lines
 from tests.conftest import DaemonFactory
-from tests.support import eventually, final_line, run_cli, stays, submit, wait_for_end
+from tests.support import Gate, eventually, final_line, run_cli, stays, submit, wait_for_end
 
 SETTINGS = {
     "workers": 2,
@@ -42,3 +44,18 @@ def test_no_more_agents_of_a_provider_run_than_its_concurrency(home: Home, daemo
 
     assert [wait_for_end(home, task).status for task in tasks] == [Status.SUCCESS] * 4
     eventually(lambda: os.listdir(f"{home.path}/limits/running") == [])
+
+
+def test_a_worker_whose_claim_may_not_start_is_idle_again(home: Home, daemon: DaemonFactory, tmp_path: Path) -> None:
+    conductord = daemon(**SETTINGS)
+    gate = Gate(tmp_path)
+    running = submit(home, gate.command, agent="hired")
+    gate.wait_for()
+
+    with FolderLock(f"{home.path}/limits"):  # the next one is looked at for so long that it seems to run
+        held = submit(home, "echo hired", agent="hired")
+        eventually(lambda: len(conductord.slots("busy")) == 2, what="the claim seen")
+
+    eventually(lambda: len(conductord.slots("idle")) == 1, what="its worker idle, its task in the lane")
+    gate.open()
+    assert [wait_for_end(home, task).status for task in (running, held)] == [Status.SUCCESS] * 2

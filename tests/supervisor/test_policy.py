@@ -12,6 +12,7 @@ from conductor.domain.exits import WorkerExit
 from conductor.supervisor.policy import (
     BackingOff,
     Busy,
+    ClaimWithdrawn,
     GivenUp,
     Halt,
     Idle,
@@ -132,6 +133,12 @@ STORIES: dict[str, list[Step]] = {
         Step(0, BORN, "starting since 0, pid 7"),
         Step(1, BUSY, "busy: w1 t1/1 until 101"),
         Step(2, READY, "busy: w1 t1/1 until 101"),
+    ],
+    "a worker whose claim went back to its lane is idle": [
+        *up_to_busy(),
+        Step(1, ClaimWithdrawn("w2"), "busy: w1 t1/1 until 100"),
+        Step(2, ClaimWithdrawn("w1"), "idle since 2: w1 pid 7"),
+        Step(3, ClaimWithdrawn("w1"), "idle since 2: w1 pid 7"),
     ],
     "a worker that does not end its task in time is killed once": [
         *up_to_busy(),
@@ -264,6 +271,7 @@ EVENTS = st.one_of(
     st.builds(WorkerBorn, st.integers(1, 5)),
     st.builds(WorkerReady, st.sampled_from(["w1", "w2"])),
     st.builds(WorkerBusy, st.sampled_from(["w1", "w2"]), st.just("t"), st.just(1), st.sampled_from([0.0, 10.0])),
+    st.builds(ClaimWithdrawn, st.sampled_from(["w1", "w2"])),
     st.builds(WorkerExited, st.sampled_from([None, 0, 1, 70, *map(int, WorkerExit)])),
 )
 LIVES = st.lists(st.tuples(EVENTS, st.sampled_from([0.0, 0.5, 5.0, 100.0])), max_size=60)
