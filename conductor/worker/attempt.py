@@ -193,7 +193,8 @@ class _Run:
     def _hopeless(self) -> _Judged:
         call = self._tally.last_call
         assert call is not None  # it is what made it hopeless
-        failure = status_failure(call.status, call.error)
+        broke_off = call.status is not None and call.status < 400
+        failure = Failure.CUT if broke_off else status_failure(call.status, call.error)
         said = call.error or (f"HTTP {call.status}" if call.status else "the provider can't be reached")
         if failure is Failure.LIMIT:
             return self._limited(call.limit or Limit(said=said))

@@ -228,6 +228,15 @@ def test_an_agent_that_goes_on_asking_in_vain_is_stopped_with_the_provider_s_wor
     assert (result.outcome, result.failure, result.reason) == (Outcome.FAILED, Failure.OVERLOAD, "Overloaded")
 
 
+def test_an_agent_whose_answers_break_off_again_and_again_is_stopped_and_tried_again_later(stage: Stage) -> None:
+    stage.calls = (replace(GOOD, complete=False, error="the provider's answer broke off"),) * 6
+
+    result = stage.done("sleep 50")
+
+    assert (result.outcome, result.failure) == (Outcome.FAILED, Failure.CUT)
+    assert result.reason == "the provider's answer broke off"
+
+
 def test_a_budget_ends_it_and_keeps_what_it_did(stage: Stage) -> None:
     result = stage.done('echo \'{"event": "text", "text": "half"}\'; sleep 40', budget="100tok")
 
