@@ -106,8 +106,7 @@ BY_HAND = (CANCELLED, STOPPED, TWO_AT_ONCE)
 """Cells that need somebody to do something meanwhile."""
 
 ROWS = (*(cell.name for cell in TURNS), *BY_HAND)
-_FEW = ("success", "401")
-_ODD = ("leaves a daemon", "kills its parent", "prints a key", "prints no UTF-8")
+_FEW = ("success", "file written", "401", "429 with reset", CANCELLED)
 
 CONTENDERS = (
     Contender(
@@ -116,7 +115,7 @@ CONTENDERS = (
         "claude-sonnet-4-5",
         "openclaw",
         30.0,
-        ("success", "file written", "401", "429 with reset", CANCELLED),
+        (*_FEW, "unknown model", "refused connection", TWO_AT_ONCE),
     ),
     Contender("claude", "anthropic", "claude-sonnet-4-5", "claude", 8.0, ROWS),
     Contender("codex", "openai", "gpt-5", "codex", 5.0, ROWS),

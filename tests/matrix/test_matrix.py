@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from conductor.domain.home import Home
+from conductor.domain.masking import MASK
 from conductor.domain.outcome import Status
 from conductor.domain.view import Queued, Waiting
 from conductor.testing.sim import Sim
@@ -183,8 +184,8 @@ def check_facts(crowd: Crowd, turn: Turn, record: dict[str, Any]) -> None:
         check_parked(crowd, turn, record)
     for key in (PROVIDER_KEY, PRINTED_KEY):
         assert not (where := files_with(key, crowd.home, turn.name)), f"{key} stands in {where}"
-    if cell.prints_key and record["outcome"] == "success":
-        assert (folder / "agent.jsonl").exists()
+    if cell.prints_key:
+        assert MASK in (folder / "RESULT.txt").read_text(encoding="utf-8"), story(crowd.home, turn.name)
 
 
 def check_parked(crowd: Crowd, turn: Turn, record: dict[str, Any]) -> None:
