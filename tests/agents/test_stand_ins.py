@@ -10,7 +10,7 @@ import pytest
 from conductor.domain.failure import Failure
 from conductor.ports import AgentReport
 from tests.agents.prompts import prompt_in
-from tests.agents.real_cli import run_agent
+from tests.agents.run import run_agent
 
 STREAMS = Path(__file__).parent / "streams"
 

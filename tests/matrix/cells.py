@@ -63,8 +63,9 @@ class Cell:
     """A first attempt that is limited may be followed by one that succeeds; else what follows is cancelled."""
     expected_of: Mapping[str, Expected] = field(default_factory=dict)
     """By agent, where another end is as right."""
-    written: bool = False
-    """MADE must be in the workspace afterwards."""
+    autonomy: str = ""
+    written: bool | None = None
+    """Whether MADE must be in the workspace afterwards."""
     parks: bool = False
     """The provider is parked until its reset, and the task waits without having lost an attempt."""
     prints_key: bool = False
@@ -79,10 +80,14 @@ def _does(command: str) -> str:
     return f"Run a command. [[run {command}]] [[say {SAID}]]"
 
 
+_WRITE = f"Make a file. [[write {MADE} hello]] [[say {SAID}]]"
+_RUN = _does(f"echo hello > {MADE}")
+_BAD_KEY = Expected("FAILED", "failed", "bad_key")
+
 TURNS = (
     Cell("success"),
-    Cell("file written", text=f"Make a file. [[write {MADE} hello]] [[say {SAID}]]", written=True),
-    Cell("401", Expected("FAILED", "failed", "bad_key"), "401"),
+    Cell("file written", text=_WRITE, written=True),
+    Cell("401", _BAD_KEY, "401"),
     Cell("429 then success", SUCCESS, "429n1r1", tries_again=True),
     Cell("429 with reset", LIMITED, f"429s{RESET_SECONDS}", parks=True),
     Cell("529", OVERLOADED, "529"),
@@ -98,6 +103,13 @@ TURNS = (
     Cell("kills its parent", None, text=_does("kill -9 $PPID")),
     Cell("prints a key", text=_does("printf 'sk-ant-%s-%s\\n' api03 0123456789abcdefghijklmnop"), prints_key=True),
     Cell("prints no UTF-8", text=_does("printf '\\377\\376 \\303\\n'")),
+    Cell("command run", text=_RUN, written=True),
+    Cell("everything allowed", text=_RUN, autonomy="full", written=True),
+    Cell("read-only writes nothing", None, text=_WRITE, autonomy="read-only", written=False),
+    Cell("read-only runs nothing", None, text=_RUN, autonomy="read-only", written=False),
+    Cell("403", _BAD_KEY, "403"),
+    Cell("500", OVERLOADED, "500"),
+    Cell("prompt too long", Expected("FAILED", "failed", "context"), "toolong"),
 )
 """What is asked of an agent that runs a turn by itself."""
 

@@ -93,8 +93,9 @@ class Crowd:
         subprocess.run(["git", "init", "-q", str(workspace)], check=True, capture_output=True)
         if not turn.cell.tries_again:
             self._witness.cancel_what_follows_on(task_id)
-        chosen = {"agent": turn.name, "workspace": str(workspace), "timeout_seconds": turn.timeout_seconds}
-        return submit(self.home, turn.cell.text, task_id, **{**chosen, "model": turn.cell.model, **options})
+        chosen: dict[str, Any] = {"agent": turn.name, "model": turn.cell.model, "autonomy": turn.cell.autonomy}
+        chosen |= {"workspace": str(workspace), "timeout_seconds": turn.timeout_seconds}
+        return submit(self.home, turn.cell.text, task_id, **chosen, **options)
 
     def workspace(self, task_id: str) -> Path:
         return self._folder / "work" / task_id

@@ -28,6 +28,7 @@ from tests.matrix.cells import (
     BY_HAND,
     CANCELLED,
     CONTENDERS,
+    LIMITED,
     MADE,
     PRINTED_KEY,
     PROVIDER_KEY,
@@ -50,6 +51,7 @@ from tests.support import (
     processes_of,
     record_of,
     run_cli,
+    statuses,
     submit,
     unfinished,
     write_settings,
@@ -176,8 +178,9 @@ def check_facts(crowd: Crowd, turn: Turn, record: dict[str, Any]) -> None:
     if record["outcome"] == "success":
         assert SAID in (folder / "RESULT.txt").read_text(encoding="utf-8"), story(crowd.home, turn.name)
         assert record["usage"]["output"] > 0, record
-    if cell.written:
-        assert (crowd.workspace(turn.name) / MADE).read_text(encoding="utf-8").strip() == "hello"
+    if cell.written is not None:
+        made = crowd.workspace(turn.name) / MADE
+        assert (made.exists() and made.read_text(encoding="utf-8").strip() == "hello") is cell.written
     if cell.hangs:
         assert crowd.was_asked(turn), "it was cut before it had asked its model"
     if cell.parks:
@@ -269,6 +272,33 @@ def test_a_daemon_that_stops_takes_a_running_turn_back(
     assert view.tries.failures == 0
     told("")
     assert not os.listdir(f"{home.path}/state"), "private state of the attempt is left"
+
+
+@pytest.mark.parametrize(
+    "claude", [pytest.param(one, marks=_obstacles(one)) for one in CONTENDERS if one.kind == "claude"]
+)
+def test_a_limit_of_a_subscription_is_told_by_the_agent_alone(
+    claude: Contender, sim: Sim, daemon: DaemonFactory, home: Home
+) -> None:
+    """A login of the user's own: there is no gate to see when it resets."""
+    login = {
+        "ANTHROPIC_BASE_URL": sim.faulty(f"429s{RESET_SECONDS}~login"),
+        "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-n",
+    }
+    daemon(
+        workers=1,
+        env={**daemon_environment(), **login},
+        agents={"claude": {"provider": "none", "model": claude.model}},
+        environment=list(login),
+    )
+
+    task_id = submit(home, HELD.text, agent="claude")
+    eventually(lambda: statuses(home, task_id) == ["RETRY"], 60.0)
+
+    record = record_of(home, task_id)
+    assert what_it_came_to(record) == LIMITED, story(home, task_id)
+    assert abs(record["limited_until"] - time.time() - RESET_SECONDS) < 600
+    assert "calls" not in record
 
 
 def test_every_row_of_the_table_is_tested() -> None:
