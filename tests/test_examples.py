@@ -106,3 +106,17 @@ def test_every_yaml_of_the_readme_is_a_valid_setting(home: Home) -> None:
     assert len(blocks) >= 2
     for block in blocks:
         assert Settings.model_validate(yaml.safe_load(block)).agent_setups()
+
+
+def test_the_settings_of_agents_say_what_their_comments_say(home: Home) -> None:
+    open_home(home)
+    shutil.copy(EXAMPLES / "agents.yaml", home.settings_file)
+
+    settings = load_settings(home, {})
+    setups = settings.agent_setups()
+
+    assert (settings.agent, settings.fallback) == ("claude", ("codex", "anthropic"))
+    assert (setups["local"].kind, setups["local"].model) == ("chat", "qwen3-coder")
+    assert setups["local"].provider is not None
+    assert setups["local"].provider.base_url.startswith("http://127.0.0.1")
+    assert settings.budgets.day.usd == 40

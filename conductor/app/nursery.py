@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conductor.limits.doorkeeper import Doors
     from conductor.limits.ledger import DayLedger
     from conductor.limits.prices import PriceList
-    from conductor.ports import AgentRegistry, Charge, Gate, Log
+    from conductor.ports import AgentRegistry, Charge, Gate, Log, TaskQueue
     from conductor.worker.config import WorkerConfig
     from conductor.worker.life import WorkerTools
 
@@ -184,6 +184,26 @@ def rehearse(config: WorkerConfig, agents: AgentRegistry, log: Log) -> None:
             queue.submit(TaskSpec(f"r-{number}", "true", agent="command", pool=config.pool, workspace=scratch))
         stage = replace(config, home=layout.home.path, max_idle_seconds=0.001)
         perform(WorkerTools(stage, queue, agents, dict(os.environ), log))
+        if config.warm:
+            _rehearse_agent(stage, queue, scratch, log)
+
+
+def _rehearse_agent(stage: WorkerConfig, queue: TaskQueue, workspace: str, log: Log) -> None:
+    """The way of an agent that asks a model: prompt, private state, events, judgement, charges. Without a gate: its
+    threads must not be there when the nursery forks."""
+    from dataclasses import replace
+
+    from conductor.agents.registry import registry
+    from conductor.domain.agent_setup import AgentSetup
+    from conductor.domain.task import TaskSpec
+    from conductor.worker.rehearsal import ATTEMPTS, perform
+
+    options = {"argv": ["/bin/echo", '{"say": "well"}'], "output": "jsonl", "paths": {"text": "say"}}
+    setup = AgentSetup("rehearsal", "generic", memory_bytes=4096, options=options).to_dict()
+    alone = replace(stage, agents={"rehearsal": setup}, warm=("rehearsal",))
+    for number in range(ATTEMPTS):
+        queue.submit(TaskSpec(f"m-{number}", "x", agent="rehearsal", pool=stage.pool, workspace=workspace))
+    perform(worker_tools(alone, registry(alone.agents, alone.kinds), log))
 
 
 def _first_line(descriptor: int) -> str:
