@@ -121,7 +121,6 @@ def test_the_prompt_comes_by_standard_input_and_holds_the_task(stage: Stage) -> 
     asked = (stage.folder / "asked").read_text()
     assert "it is short" in asked
     assert "CONDUCTOR_TASK_DIR" in asked
-    assert str(stage.folder / "SUMMARY.txt") in asked
 
 
 def test_the_agent_sees_a_gate_and_a_worthless_key_and_never_the_real_one(stage: Stage) -> None:
@@ -238,7 +237,10 @@ def test_an_agent_whose_answers_break_off_again_and_again_is_stopped_and_tried_a
 
 
 def test_a_budget_ends_it_and_keeps_what_it_did(stage: Stage) -> None:
-    result = stage.done('echo \'{"event": "text", "text": "half"}\'; sleep 40', budget="100tok")
+    stage.calls = ()
+    used = 'echo \'{"event": "usage", "usage": {"input": 110}}\''
+
+    result = stage.done(f'echo \'{{"event": "text", "text": "half"}}\'; {used}; sleep 40', budget="100tok")
 
     assert (result.outcome, result.failure) == (Outcome.BUDGET, Failure.BUDGET)
     assert "110 of 100 tokens" in result.reason
