@@ -95,6 +95,7 @@ class Crowd:
             self._witness.cancel_what_follows_on(task_id)
         chosen: dict[str, Any] = {"agent": turn.name, "model": turn.cell.model, "autonomy": turn.cell.autonomy}
         chosen |= {"workspace": str(workspace), "timeout_seconds": turn.timeout_seconds}
+        chosen["priority"] = int(turn.cell.tries_again)  # its second attempt would come after all the others
         return submit(self.home, turn.cell.text, task_id, **chosen, **options)
 
     def workspace(self, task_id: str) -> Path:

@@ -188,7 +188,8 @@ def check_facts(crowd: Crowd, turn: Turn, record: dict[str, Any]) -> None:
     for key in (PROVIDER_KEY, PRINTED_KEY):
         assert not (where := files_with(key, crowd.home, turn.name)), f"{key} stands in {where}"
     if cell.prints_key:
-        assert MASK in (folder / "RESULT.txt").read_text(encoding="utf-8"), story(crowd.home, turn.name)
+        text = (folder / "RESULT.txt").read_text(encoding="utf-8")
+        assert MASK in text or "sk-ant…" in text, text  # openclaw shortens keys before anybody else sees them
 
 
 def check_parked(crowd: Crowd, turn: Turn, record: dict[str, Any]) -> None:
