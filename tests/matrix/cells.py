@@ -105,8 +105,14 @@ TURNS = (
     Cell("prints no UTF-8", text=_does("printf '\\377\\376 \\303\\n'")),
     Cell("command run", text=_RUN, written=True),
     Cell("everything allowed", text=_RUN, autonomy="full", written=True),
-    Cell("read-only writes nothing", None, text=_WRITE, autonomy="read-only", written=False),
-    Cell("read-only runs nothing", None, text=_RUN, autonomy="read-only", written=False),
+    Cell(
+        "read-only writes nothing",
+        text=_WRITE,
+        autonomy="read-only",
+        written=False,
+        expected_of={"gemini": Expected("FAILED", "failed", "denied")},  # the others tell nobody that a tool is refused
+    ),
+    Cell("read-only runs nothing", text=_RUN, autonomy="read-only", written=False),
     Cell("403", _BAD_KEY, "403"),
     Cell("500", OVERLOADED, "500"),
     Cell("prompt too long", Expected("FAILED", "failed", "context"), "toolong"),
