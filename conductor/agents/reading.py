@@ -89,13 +89,15 @@ class JsonLineReader:
     def _guarded(self, read: Any) -> list[AgentEvent]:
         try:
             return list(read())
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             return [Error(f"an event in an unknown form: {type(error).__name__}: {error}"[:300])]
 
 
 def whole(value: object) -> int:
     """A count as somebody else's program told it: anything that is no number of at least nothing is nothing."""
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else 0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+        return 0
+    return int(value)
 
 
 def words(value: object) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conductor.app import open_layout, patient_queue
+from conductor.app import loadable_agents, make_doors, open_layout, patient_queue
 from conductor.app.nursery import nursery_command
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
 
 def retry_policy(settings: Settings) -> RetryPolicy:
     waits = settings.retry
-    return RetryPolicy(settings.retries, waits.max_lost, waits.first_wait, waits.longest_wait)
+    return RetryPolicy(
+        settings.retries, waits.max_lost, waits.first_wait, waits.longest_wait, waits.transient, waits.verify
+    )
 
 
 def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> SupervisorPlan:
@@ -36,7 +37,7 @@ def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> Super
     restart = settings.restart
     cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
     common = _common_config(home, settings, kinds, cgroup)
-    adapters = _adapters(common)
+    adapters = loadable_agents(common.agents, kinds)
     pools = {
         name: PoolPlan(pool.workers, _pool_config(common, name, pool.preload, settings, adapters).to_json())
         for name, pool in settings.all_pools().items()
@@ -102,17 +103,6 @@ def _common_config(home: Home, settings: Settings, kinds: Mapping[str, str], cgr
     )
 
 
-def _adapters(config: WorkerConfig) -> dict[str, Agent]:
-    """Every agent that can be made. One whose adapter is missing or broken fails its tasks with the reason."""
-    from conductor.agents.registry import registry
-
-    load, found = registry(config.agents, config.kinds), {}
-    for name in config.agents:
-        with suppress(Exception):  # a plug-in may raise whatever it likes
-            found[name] = load(name)
-    return found
-
-
 def _pool_config(
     common: WorkerConfig, pool: str, preload: Iterable[str], settings: Settings, adapters: Mapping[str, Agent]
 ) -> WorkerConfig:
@@ -143,19 +133,22 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
             if value:
                 os.environ[name] = value  # agents get them from us
         kinds = installed_kinds()
-        queue = patient_queue(layout, retry_policy(settings))
+        plan, rules = make_plan(layout.home, settings, kinds), settings.limits.rules()
+        queue = patient_queue(layout, retry_policy(settings), make_doors(layout.home, settings, kinds))
 
         def reload() -> SupervisorPlan:
+            nonlocal rules
             fresh = boot.load_settings()
-            queue.use_policy(retry_policy(fresh))
-            return make_plan(layout.home, fresh, kinds)
+            again, rules = make_plan(layout.home, fresh, kinds), fresh.limits.rules()
+            queue.use_policy(retry_policy(fresh), make_doors(layout.home, fresh, kinds))
+            return again
 
         return boot.run(
-            plan=make_plan(layout.home, settings, kinds),
+            plan=plan,
             reload=reload,
             queue=queue,
             inbox=layout.inbox,
             nursery_command=nursery_command,
-            limits=lambda: parked_lines(layout.home.path, time.time()),
+            limits=lambda: parked_lines(layout.home.path, time.time(), rules),
             use_terminal=use_terminal,
         )

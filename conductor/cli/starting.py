@@ -50,6 +50,8 @@ TEMPLATE = """\
 #   max_lost: 3              # attempts that worker or machine may lose, in all
 #   first_wait: 1s           # before the first retry, doubling
 #   longest_wait: 60s
+#   transient: 3             # further attempts after a network or overload failure, where retries are fewer
+#   verify: 2                # the same where the task's own check did not pass
 
 # poll_interval: 5s          # how often everything is looked at unasked
 # max_idle_time: 5m          # an idle worker is replaced after this

@@ -78,6 +78,9 @@ _REMEDIES = {
 }
 
 
+SWITCHING = frozenset(failure.value for failure, remedy in _REMEDIES.items() if remedy is Remedy.SWITCH)
+
+
 def remedy_for(failure: Failure) -> Remedy:
     return _REMEDIES.get(failure, Remedy.RETRY)
 
@@ -88,12 +91,10 @@ def status_failure(status: int | None, message: str = "") -> Failure:
         return Failure.NETWORK
     if status == 429:
         return Failure.LIMIT
-    if status in (401, 403):
+    if status in (401, 402, 403):
         return Failure.BAD_KEY
     if status == 404:
         return Failure.BAD_MODEL
-    if status == 402:
-        return Failure.BUDGET
     if status >= 500:
         return Failure.OVERLOAD
     if status in (400, 413, 422):

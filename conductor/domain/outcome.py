@@ -87,6 +87,8 @@ class TaskResult:
     """Of the largest single process."""
     output_bytes: int = 0
     failure: Failure = Failure.NONE
+    not_before: float = 0.0
+    """With LIMITED: seconds since 1970; 0: the doorkeeper holds the task up."""
     facts: AgentFacts | None = None
     """None where no agent with more to tell than its output ran."""
 

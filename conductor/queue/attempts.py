@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from conductor.domain.errors import BadTask, ConductorError, Fenced
+from conductor.domain.failure import SWITCHING
 from conductor.domain.lines import format_task
 from conductor.domain.masking import masked_spec
-from conductor.domain.outcome import TaskResult, cancelled
+from conductor.domain.outcome import Outcome, TaskResult, cancelled
 from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt, retries_for
+from conductor.domain.switching import without
 from conductor.domain.task import Claim, TaskSpec
 from conductor.kit.durable import sync_directory, write_plain
 from conductor.queue.files import BLOCKED, QueueFiles
@@ -85,10 +87,11 @@ class Attempts:
 
     def _admit(self, spec: TaskSpec, entry: Entry, path: str) -> TaskSpec | None:
         """The task as it may start; None when it has to wait: then it lies in its lane, its place and counts kept."""
-        keeper = self._files.doorkeeper
+        keeper, asked = self._files.doorkeeper, spec
+        spec = without(spec, self._passed(entry)) if spec.fallback and entry.tries.started > 1 else spec
         lane = keeper.lane(spec) if keeper is not None else ""
-        if keeper is None or not lane:
-            return spec
+        if keeper is None or not lane or self._files.is_cancelled(spec.id):
+            return replace(spec, fallback=asked.fallback)
         try:
             admitted = keeper.admit(spec, entry.owner)
         except (OSError, ConductorError):  # a full disk is no failure of the task
@@ -98,7 +101,21 @@ class Attempts:
         if admitted is None:
             with self._files.lock:
                 self._files.hold(spec, entry, path, lane)
-        return admitted
+            return None
+        return replace(admitted, fallback=asked.fallback)
+
+    def _passed(self, entry: Entry) -> set[str]:
+        """The agents whose last failures call for another: of the attempts that count, not of those that a limit or a
+        lost worker ended, nor of those that `conductor retry` has forgiven."""
+        folder, passed, counted = self._home.task(entry.task_id), set(), entry.tries.failures - 1
+        for number in range(entry.tries.started - 1, 0, -1):
+            record = read_record(f"{folder}/{number}") if counted > 0 else None
+            if record is None or record.get("outcome") in (Outcome.LIMITED, Outcome.LOST):
+                continue
+            counted -= 1
+            if record.get("failure") in SWITCHING:
+                passed.add(str(record.get("agent")))
+        return passed
 
     def _lay_out(self, claim: Claim) -> None:
         for folder in (self._home.task(claim.spec.id), claim.directory):
@@ -154,6 +171,8 @@ class Attempts:
         retries = retries_for(result.failure, asked, len(spec.fallback), policy)
         now_ms = self._files.now_ms()
         verdict = after_attempt(result.outcome, claim.tries, retries, policy, now_ms, self._files.chance())
+        if result.outcome is Outcome.LIMITED and result.not_before:
+            verdict = replace(verdict, due_ms=max(verdict.due_ms, round(result.not_before * 1000)))
         return verdict, make_record(claim, result, verdict, self._results.size())
 
     def _check_owned(self, name: str, claim: Claim) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conductor.domain.errors import BadTask
+from conductor.domain.errors import BadTask, ConductorError
 from conductor.domain.lines import parse_task, unseal
 from conductor.domain.retry import RetryPolicy
 from conductor.domain.task import TaskSpec, Tries
@@ -51,8 +51,14 @@ class QueueFiles:
 
     def open_lanes(self, pool: str) -> list[str]:
         """The lanes of `pool` from which a task may start now."""
-        keeper = self.doorkeeper
-        return [lane for lane in self.ready.lanes(pool) if keeper is None or keeper.is_open(lane)]
+        return [lane for lane in self.ready.lanes(pool) if self._is_open(lane)]
+
+    def _is_open(self, lane: str) -> bool:
+        """One that can't be asked about is closed: that must not hold up the rest of the pool."""
+        try:
+            return self.doorkeeper is None or self.doorkeeper.is_open(lane)
+        except (OSError, ConductorError):
+            return False
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)

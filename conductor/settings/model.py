@@ -35,6 +35,8 @@ class RetrySettings(Strict):
     max_lost: int = Field(3, ge=1, le=100, description="attempts that worker or machine may lose, in all")
     first_wait: Seconds = 1.0
     longest_wait: Seconds = 60.0
+    transient: int = Field(3, ge=0, le=100, description="further attempts after a network or overload failure")
+    verify: int = Field(2, ge=0, le=100, description="further attempts where the task's own check did not pass")
 
 
 class Settings(Strict):

@@ -161,6 +161,8 @@ class MemoryQueue:
         asked = policy.retries if spec.retries is None else spec.retries
         retries = retries_for(result.failure, asked, len(spec.fallback), policy)
         verdict = after_attempt(result.outcome, claim.tries, retries, policy, self._now_ms(), self._chance())
+        if result.outcome is Outcome.LIMITED and result.not_before:
+            verdict = replace(verdict, due_ms=max(verdict.due_ms, round(result.not_before * 1000)))
         preview, ended = result.preview[:PREVIEW_CHARACTERS], format_timestamp(result.ended)
         line = ResultLine(spec.id, claim.worker_id, verdict.status, ended, preview)
         self._results.append(line)

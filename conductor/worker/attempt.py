@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from conductor.domain.agent_events import Limit
+from conductor.domain.agent_events import Call, Limit
 from conductor.domain.errors import BadTask
 from conductor.domain.failure import Failure, status_failure
 from conductor.domain.lines import format_task
@@ -24,6 +24,7 @@ from conductor.worker.answer import write_answer
 from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
 from conductor.worker.cut import Cut
+from conductor.worker.environment import agent_environment
 from conductor.worker.event_file import EventFile
 from conductor.worker.execute import AgentCommand, AgentProcess, Limits, ProcessEnd
 from conductor.worker.preparing import Prepared, prepare
@@ -43,7 +44,12 @@ def run_attempt(claim: Claim, bench: Workbench, is_cancelled: Callable[[], bool]
         prepared = prepare(claim, bench)
     except Exception as error:  # an agent may be anybody's code: what it raises fails the task, and says so
         return _refused(claim, error, masker, started)
-    run = _Run(claim, bench, prepared, Masker(secrets | prepared.secrets), is_cancelled)
+    masker = Masker(secrets | prepared.secrets)
+    try:
+        run = _Run(claim, bench, prepared, masker, is_cancelled)
+    except Exception as error:
+        prepared.undo()
+        return _refused(claim, error, masker, started)
     try:
         judged = run.to_its_end()
     except Exception as error:
@@ -77,6 +83,8 @@ class _Run:
         self._limits = limits_for(claim, bench.config, streams=prepared.agent.abilities.stream)
         self._watch = self._make_watch()
         self._until: float | None = None
+        self._is_held = False
+        """Whether the doorkeeper holds up every task of a limited provider; else this one waits by itself."""
         self._verify_output = ""
 
     @property
@@ -167,7 +175,7 @@ class _Run:
             case Cut.BUDGET:
                 return _Judged(Outcome.BUDGET, self._watch.spent, self._watch.spent, Failure.BUDGET)
             case Cut.LIMITED:
-                return self._limited(self._tally.limit)
+                return self._limited(self._watch.cut_by)
             case Cut.HOPELESS:
                 return self._hopeless()
         if not end.tree_gone:
@@ -178,9 +186,9 @@ class _Run:
         outcome = Outcome.SUCCESS if report.succeeded else Outcome.FAILED
         return _Judged(outcome, report.reason, report.preview, report.failure)
 
-    def _limited(self, limit: Limit | None, report: AgentReport | None = None) -> _Judged:
+    def _limited(self, met: Limit | Call | None, report: AgentReport | None = None) -> _Judged:
         """The provider is parked and the task waits; where parking is switched off it is a failure like others."""
-        limit = limit or Limit()
+        limit = met if isinstance(met, Limit) else Limit()
         agent = self._prepared.agent.setup.name
         keeper = self._bench.doorkeeper
         self._until = keeper.park(agent, limit) if keeper is not None else None
@@ -188,11 +196,12 @@ class _Run:
         self._bench.notice("limit_hit", {"agent": agent, "until": self._until, "kind": limit.kind})
         if self._until is None or self._until <= self._bench.clock():
             return _Judged(Outcome.FAILED, said, said, Failure.OVERLOAD)
+        self._is_held = not keeper.is_open(agent) if keeper is not None else False
         return _Judged(Outcome.LIMITED, said, said, Failure.LIMIT)
 
     def _hopeless(self) -> _Judged:
-        call = self._tally.last_call
-        assert call is not None  # it is what made it hopeless
+        call = self._watch.cut_by
+        assert isinstance(call, Call)  # it is what made it hopeless
         broke_off = call.status is not None and call.status < 400
         failure = Failure.CUT if broke_off else status_failure(call.status, call.error)
         said = call.error or (f"HTTP {call.status}" if call.status else "the provider can't be reached")
@@ -201,9 +210,10 @@ class _Run:
         return _Judged(Outcome.FAILED, said, said, failure)
 
     def _verify(self) -> _Judged | None:
-        """The task's own check, in the workspace and with the agent's environment; None: told to stop."""
-        claim, command = self._claim, self._prepared.command
-        check = AgentCommand(("/bin/sh", "-c", claim.spec.verify), command.env, command.directory, command.cgroup)
+        """The task's own check, in the workspace; None: told to stop."""
+        claim, command, bench = self._claim, self._prepared.command, self._bench
+        env = agent_environment(bench.environment, bench.config.env_pass, claim, bench.config.home, ())
+        check = AgentCommand(("/bin/sh", "-c", claim.spec.verify), env, command.directory, command.cgroup)
         log = AgentLog(f"{claim.directory}/verify.log", self._bench.config.log_bytes, self._masker)
         try:
             end = AgentProcess(check, log, self._limits, self._bench.signals, self._is_cancelled).run()
@@ -239,6 +249,7 @@ class _Run:
             peak_memory_bytes=end.peak_memory_bytes,
             output_bytes=output_bytes,
             failure=judged.failure,
+            not_before=0.0 if self._is_held else self._until or 0.0,
             facts=self._facts(report),
         )
 

@@ -101,12 +101,29 @@ class AgentProcess:
             _become_agent(command, (told_end, write_end), self._cgroup)
         for descriptor in {write_end, told_end}:
             os.close(descriptor)
-        self._pidfd = os.pidfd_open(self._pid)
-        if watch is not None and watch.gate is not None:
-            watch.gate.start()
+        try:
+            self._pidfd = os.pidfd_open(self._pid)
+            if watch is not None and watch.gate is not None:
+                watch.gate.start()
+        except BaseException:
+            self._kill_tree()
+            raise
 
     def run(self) -> ProcessEnd:
-        """Until the agent has ended and nothing of its tree is left."""
+        """Until the agent has ended and nothing of its tree is left; that holds too when it raises."""
+        try:
+            return self._run()
+        except BaseException:
+            self._kill_tree()
+            raise
+
+    def _kill_tree(self) -> bool:
+        gone = kill_descendants()
+        if self._cgroup:
+            end_cgroup(self._cgroup)
+        return gone
+
+    def _run(self) -> ProcessEnd:
         poll = select.poll()
         gate = self._watch.gate.fileno() if self._watch is not None and self._watch.gate is not None else -1
         for descriptor in (self._output, self._told, gate, self._pidfd, self._signals.fileno()):
@@ -204,10 +221,7 @@ class AgentProcess:
             if signal.SIGQUIT in self._signals.take():
                 self._kill_at = 0.0
             self._read_all()
-        tree_gone = kill_descendants()
-        if self._cgroup:
-            end_cgroup(self._cgroup)
-        return tree_gone
+        return self._kill_tree()
 
     def _drain(self) -> None:
         """What was still in the pipe when the last writer went; a stranger that still writes is not listened to."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from conductor.domain.agent_setup import AgentSetup, Autonomy
+from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.errors import BadTask
-from conductor.domain.failure import Failure, Remedy, remedy_for
 from conductor.domain.models import check_thinking, resolve_model
+from conductor.domain.providers import KNOWN_PROVIDERS
+from conductor.domain.switching import parse_fallback
 from conductor.domain.task import Claim, TaskSpec
 from conductor.kit.durable import write_plain
+from conductor.kit.filesystem import remove_tree
 from conductor.kit.keys import read_key, read_secrets_file
 from conductor.ports import Agent, Endpoint, Gate, Launch, Prompt
 from conductor.worker.bench import Workbench
 from conductor.worker.environment import agent_environment
 from conductor.worker.execute import AgentCommand
-from conductor.worker.private_folder import make_private_folder
-from conductor.worker.prompt_parts import read_history, read_parts
+from conductor.worker.private_folder import make_private_folder, private_folder
+from conductor.worker.prompt_parts import read_parts
 from conductor.worker.prompting import render
 
 
@@ -33,13 +35,21 @@ class Prepared:
     secrets: frozenset[str]
     """Keys that this agent may come to know."""
 
+    def undo(self) -> None:
+        """It does not start after all."""
+        _clear(self.gate, self.prompt.state_directory)
+
+
+def _clear(gate: Gate | None, state_directory: str) -> None:
+    if gate is not None:
+        gate.close()
+    if state_directory:
+        remove_tree(state_directory)
+
 
 def prepare(claim: Claim, bench: Workbench) -> Prepared:
     """Lays out workspace, private state and files. Raises BadTask and OSError with what is wrong."""
     agent = bench.agents(claim.spec.agent)
-    if agent.abilities.prompted and claim.attempt > 1:
-        claim = replace(claim, spec=after_switch(claim.spec, _failures(claim)))
-        agent = bench.agents(claim.spec.agent)
     workspace = _workspace(claim)
     if not agent.abilities.prompted:
         prompt = Prompt(claim.spec, claim.attempt, claim.directory, workspace, environment=bench.environment)
@@ -49,28 +59,8 @@ def prepare(claim: Claim, bench: Workbench) -> Prepared:
         prompt = _ask(claim, bench, agent, workspace, access)
         return _ready(claim, bench, agent, prompt, access)
     except BaseException:
-        if access.gate is not None:
-            access.gate.close()
+        _clear(access.gate, private_folder(bench.config.home, claim.worker_id))
         raise
-
-
-def after_switch(spec: TaskSpec, earlier: list[Failure]) -> TaskSpec:
-    """`spec` for the one of its agent and fallbacks whose turn it is: each failure that calls for another has passed
-    one of them by."""
-    passed = sum(remedy_for(failure) is Remedy.SWITCH for failure in earlier)
-    if not passed or not spec.fallback:
-        return spec
-    agent, _, model = spec.fallback[min(passed, len(spec.fallback)) - 1].partition(":")
-    return replace(spec, agent=agent, model=model)
-
-
-def _failures(claim: Claim) -> list[Failure]:
-    """The classes of the failures that count: not those that a limit made, not those that were forgiven."""
-    history = read_history(os.path.dirname(claim.directory), claim.attempt)
-    known = {failure.value: failure for failure in Failure}
-    found = [known.get(one.failure, Failure.NONE) for one in history if one.failure != Failure.LIMIT]
-    counted = claim.tries.failures - 1
-    return found[-counted:] if counted > 0 else []
 
 
 def _workspace(claim: Claim) -> str:
@@ -98,11 +88,19 @@ def _access(setup: AgentSetup, spec: TaskSpec, bench: Workbench) -> _Access:
         return _Access()
     key = read_key(provider.key, _key_environment(spec.project, bench)) if provider.key else ""
     if provider.key and not key:
-        return _Access()
+        return _own_login(provider)
     if setup.gate and bench.open_gate is not None:
         gate = bench.open_gate(provider, key)
         return _Access(gate.endpoint, gate, frozenset(filter(None, (key,))))
     return _Access(Endpoint(provider.base_url, key), None, frozenset(filter(None, (key,))))
+
+
+def _own_login(provider: ProviderSetup) -> _Access:
+    """Without a key the agent's own login does, but only where that leads to the same place."""
+    known = KNOWN_PROVIDERS.get(provider.name)
+    if known is None or (known.base_url, known.key) != (provider.base_url, provider.key):
+        raise BadTask(f"provider {provider.name}: there is no key at {provider.key}, where its settings say it is")
+    return _Access()
 
 
 def _key_environment(project: str, bench: Workbench) -> Mapping[str, str]:
@@ -125,12 +123,23 @@ def _ask(claim: Claim, bench: Workbench, agent: Agent, workspace: str, access: _
         workspace,
         text=render(parts, f"{config.home}/templates"),
         model=resolve_model(spec.model or setup.model, setup.kind, config.models, provider),
-        thinking=check_thinking(thinking, agent.abilities.thinking, setup.name) if thinking else "",
+        thinking=_level(thinking, agent, spec),
         autonomy=autonomy,
         endpoint=access.endpoint,
         state_directory=state,
-        environment=bench.environment,
+        environment=_key_environment(spec.project, bench),
     )
+
+
+def _level(asked: str, agent: Agent, spec: TaskSpec) -> str:
+    """The level as this agent has it; one that a fallback does not have is left out: it was asked of another."""
+    name = agent.setup.name
+    try:
+        return check_thinking(asked, agent.abilities.thinking, name) if asked else ""
+    except BadTask:
+        if any(parse_fallback(entry)[0] == name for entry in spec.fallback):
+            return ""
+        raise
 
 
 def _ready(claim: Claim, bench: Workbench, agent: Agent, prompt: Prompt, access: _Access) -> Prepared:

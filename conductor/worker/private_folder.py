@@ -10,10 +10,14 @@ from conductor.kit.filesystem import remove_tree
 from conductor.kit.process import owner_lives
 
 
+def private_folder(home: str, worker_id: str) -> str:
+    return f"{home}/state/{worker_id}"
+
+
 def make_private_folder(home: str, worker_id: str) -> str:
     """An empty folder that only we may enter. What dead workers left goes first: it may hold a copy of a login."""
     sweep_private_folders(home)
-    folder = f"{home}/state/{worker_id}"
+    folder = private_folder(home, worker_id)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     return folder
 

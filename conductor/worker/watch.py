@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from conductor.domain.agent_events import AgentEvent, Limit
+from conductor.domain.agent_events import AgentEvent, Call, Error, Limit
 from conductor.domain.failure import Failure, status_failure
 from conductor.domain.tally import Tally
 from conductor.ports import EventReader, Gate
@@ -42,6 +42,8 @@ class Watch:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.tally = Tally()
+        self.cut_by: Limit | Call | None = None
+        """What decided that the agent must end: what it says as it dies may tell otherwise."""
         self.gate = gate
         self._reader = reader
         self._events = events
@@ -60,7 +62,14 @@ class Watch:
     def hear(self, chunk: bytes) -> None:
         """What the agent wrote to its standard output."""
         if self._reader is not None:
-            self._take(self._reader.feed(chunk))
+            self._take(self._read(self._reader.feed, chunk))
+
+    def _read(self, read: Callable[..., Sequence[AgentEvent]], *chunk: bytes) -> Sequence[AgentEvent]:
+        """A reader may be anybody's code: what it raises is an event, and the agent goes on."""
+        try:
+            return read(*chunk)
+        except Exception as error:
+            return (Error(f"the agent's reader broke: {type(error).__name__}: {error}"[:300]),)
 
     def look_at_calls(self) -> None:
         """What the gate saw."""
@@ -69,7 +78,7 @@ class Watch:
 
     def end_of_output(self) -> None:
         if self._reader is not None:
-            self._take(self._reader.close())
+            self._take(self._read(self._reader.close))
 
     def close(self) -> None:
         """After the last process is gone; again, it changes nothing."""
@@ -100,8 +109,12 @@ class Watch:
                     self.gate.refuse(self._meter.spent)
                 return Cut.BUDGET
         if self.tally.limit is not None and self._is_long(self.tally.limit):
+            self.cut_by = self.tally.limit
             return Cut.LIMITED
-        return Cut.HOPELESS if self._is_hopeless(now) else None
+        if self._is_hopeless(now):
+            self.cut_by = self.tally.last_call
+            return Cut.HOPELESS
+        return None
 
     @property
     def spent(self) -> str:

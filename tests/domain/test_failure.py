@@ -15,7 +15,7 @@ from conductor.domain.failure import Failure, Remedy, remedy_for, status_failure
         (400, "", Failure.BAD_REQUEST),
         (400, "prompt is too long: 200001 tokens > 200000 maximum", Failure.CONTEXT),
         (401, "", Failure.BAD_KEY),
-        (402, "", Failure.BUDGET),
+        (402, "", Failure.BAD_KEY),
         (403, "", Failure.BAD_KEY),
         (404, "", Failure.BAD_MODEL),
         (408, "", Failure.NETWORK),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from conductor.domain.failure import Failure
 from conductor.domain.home import Home
-from conductor.domain.outcome import Outcome, TaskResult
+from conductor.domain.outcome import AgentFacts, Outcome, TaskResult
 from conductor.domain.retry import NextState, RetryPolicy
 from conductor.domain.task import Claim, TaskSpec
 from conductor.domain.view import Queued
@@ -146,3 +147,78 @@ def test_a_task_that_ran_into_a_limit_is_not_charged_for_it_however_often(bench:
         bench.end(claim, Outcome.LIMITED)
         bench.now += 3600
         bench.queue.tend("")
+
+
+def fail(bench: Bench, failure: Failure, outcome: Outcome = Outcome.FAILED) -> str:
+    """The agent of the next attempt, which then fails so."""
+    bench.now += 3600
+    bench.queue.tend("")
+    claim = bench.queue.claim("default", WORKER)
+    assert claim is not None
+    facts = AgentFacts(claim.spec.agent)
+    bench.queue.finish(claim, TaskResult(outcome, "", "", bench.now, bench.now, failure=failure, facts=facts))
+    return claim.spec.agent
+
+
+def test_a_failure_that_calls_for_another_agent_passes_its_own_by_and_no_other(bench: Bench) -> None:
+    bench.queue.submit(TaskSpec("a", "x", agent="claude", fallback=("codex", "gemini"), retries=9))
+
+    agents = [fail(bench, Failure.NETWORK), fail(bench, Failure.OVERLOAD)]
+    bench.doors.closed.add("codex")
+    agents += [fail(bench, Failure.CONTEXT)]
+    bench.doors.closed.clear()
+    agents += [fail(bench, Failure.OVERLOAD), fail(bench, Failure.NONE)]
+
+    assert agents == ["claude", "claude", "gemini", "codex", "gemini"]
+
+
+def test_an_attempt_that_was_limited_or_lost_makes_no_failure_forgotten(bench: Bench) -> None:
+    bench.queue.submit(TaskSpec("a", "x", agent="claude", fallback=("codex",), retries=9))
+
+    agents = [fail(bench, Failure.OVERLOAD), fail(bench, Failure.NONE, Outcome.LOST)]
+    agents += [fail(bench, Failure.LIMIT, Outcome.LIMITED), fail(bench, Failure.NONE)]
+
+    assert agents == ["claude", "codex", "codex", "codex"]
+
+
+def test_all_fallbacks_get_their_turn_after_failures_that_end_a_task_without_one(bench: Bench) -> None:
+    bench.queue.submit(TaskSpec("a", "x", agent="claude", fallback=("codex", "gemini")))
+
+    assert [fail(bench, Failure.BAD_KEY) for _ in range(3)] == ["claude", "codex", "gemini"]
+    assert bench.queue.counts().dead == 1
+
+
+def test_a_limit_that_nothing_parks_holds_up_the_task_that_met_it(bench: Bench) -> None:
+    bench.submit("a", "claude")
+    claim = bench.queue.claim("default", WORKER)
+    assert claim is not None
+    result = TaskResult(Outcome.LIMITED, "", "", bench.now, bench.now, not_before=bench.now + 600)
+
+    assert bench.queue.finish(claim, result).due_ms == round((bench.now + 600) * 1000)
+
+
+def test_a_task_that_is_cancelled_as_it_is_claimed_does_not_wait_for_its_agent(bench: Bench) -> None:
+    bench.doors.closed.add("claude")
+    bench.submit("a", "claude")
+    Path(bench.ready.parent.parent, "tasks", "a").mkdir(parents=True, exist_ok=True)
+    Path(bench.ready.parent.parent, "tasks", "a", "CANCEL").touch()
+
+    claim = bench.queue.claim("default", WORKER)
+
+    assert claim is not None
+    assert bench.queue.cancel_requested(claim)
+
+
+def test_a_lane_that_cannot_be_asked_about_holds_up_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.doors.closed.add("claude")
+    bench.submit("a", "claude")
+    bench.submit("b", "command")
+    assert bench.claims() == ["b"]
+
+    def refuse(lane: str) -> bool:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(bench.doors, "is_open", refuse)
+    bench.submit("c", "command")
+
+    assert bench.claims() == ["c"]

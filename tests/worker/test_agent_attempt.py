@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor.domain.agent_events import Call, Limit
+from conductor.domain.agent_events import AgentEvent, Call, Limit
 from conductor.domain.agent_setup import AgentSetup, ProviderSetup
 from conductor.domain.failure import Failure
 from conductor.domain.limit_rules import LimitRules
@@ -20,18 +20,18 @@ from conductor.domain.outcome import Outcome, TaskResult
 from conductor.domain.task import Claim, TaskSpec, Tries
 from conductor.domain.usage import Usage
 from conductor.kit.signals import SignalPipe
-from conductor.ports import Agent, AgentReport, Ending, Gate, Launch, Prompt
+from conductor.ports import Agent, AgentReport, Ending, EventReader, Gate, Launch, Prompt
 from conductor.testing.doorkeeper import NamedDoors
 from conductor.testing.gate import ToldGate
 from conductor.worker.attempt import run_attempt
 from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
-from conductor.worker.preparing import after_switch
 from tests.worker.forked import in_child
-from tests.worker.player import ANSWERED, Player
+from tests.worker.player import ANSWERED, OwnSchema, Player
 
 KEY = "sk-ant-really-a-secret-key-0123456789"
-PROVIDER = ProviderSetup("anthropic", "anthropic", "https://api.anthropic.com", "env:THE_KEY")
+KEY_NAME = "ANTHROPIC_API_KEY"
+PROVIDER = ProviderSetup("anthropic", "anthropic", "https://api.anthropic.com", f"env:{KEY_NAME}")
 GOOD = Call("/v1/messages", 200, "opus", usage=Usage(input=100, output=10))
 
 
@@ -48,6 +48,8 @@ class Stage:
         self.calls: tuple[Call, ...] = (GOOD,)
         self.agent: type[Player] = Player
         self.seen: dict[str, object] = {}
+        self.login = False
+        """No key in the daemon's environment."""
 
     def run(self, script: str, attempt: int = 1, **fields: object) -> TaskResult | None:
         spec = TaskSpec("t1", script, **{"agent": "player", **fields})  # type: ignore[arg-type]
@@ -72,7 +74,7 @@ class Stage:
                 self.config,
                 load,
                 signals,
-                {"PATH": "/usr/bin:/bin", "THE_KEY": KEY},
+                {"PATH": "/usr/bin:/bin"} if self.login else {"PATH": "/usr/bin:/bin", KEY_NAME: KEY},
                 open_gate=open_gate,
                 doorkeeper=self.doors,
                 notice=lambda action, facts: notices.append(action),
@@ -130,11 +132,11 @@ def test_the_agent_sees_a_gate_and_a_worthless_key_and_never_the_real_one(stage:
     assert prompt.endpoint.key == "worthless"
     assert result.outcome is Outcome.SUCCESS
     assert KEY not in (stage.folder / "agent.log").read_text()
-    assert "THE_KEY" not in (stage.folder / "agent.log").read_text()
+    assert KEY_NAME not in (stage.folder / "agent.log").read_text()
 
 
 def test_without_a_key_the_agent_uses_its_own_login_and_there_is_no_gate(stage: Stage) -> None:
-    stage.setup = replace(stage.setup, provider=replace(PROVIDER, key="env:ANOTHER"))
+    stage.login = True
 
     result = stage.done(ANSWERED)
 
@@ -334,7 +336,7 @@ class Function(Player):
 
 
 def says_what_it_sees(argument: str) -> int:
-    names = sorted(name for name in os.environ if name in ("TOLD", "THE_KEY"))
+    names = sorted(name for name in os.environ if name in ("TOLD", KEY_NAME))
     alone = os.getsid(0) == os.getpid() and sys.stdin.read() == ""
     print(json.dumps({"event": "text", "text": f"{argument} {names} {alone} {os.path.basename(os.getcwd())}"}))
     return 0
@@ -365,35 +367,68 @@ def test_what_the_function_raises_is_in_its_log_and_fails_the_task(stage: Stage)
     assert stage.done("exits").reason == "exit 5"
 
 
-# -- who is next
+def test_a_fallback_without_the_level_that_was_asked_of_another_runs_without_one(stage: Stage) -> None:
+    class Plain(Player):
+        abilities = replace(Player.abilities, thinking=("low", "high"))
 
+    stage.agent = Plain
 
-@pytest.mark.parametrize(
-    ("failures", "agent", "model"),
-    [
-        ([], "claude", "opus"),
-        ([Failure.NETWORK, Failure.NONE], "claude", "opus"),
-        ([Failure.OVERLOAD], "codex", "gpt-5"),
-        ([Failure.OVERLOAD, Failure.NETWORK], "codex", "gpt-5"),
-        ([Failure.BAD_KEY, Failure.CONTEXT], "gemini", ""),
-        ([Failure.BAD_KEY] * 5, "gemini", ""),
-    ],
-)
-def test_a_failure_that_calls_for_another_agent_passes_it_on(failures: list[Failure], agent: str, model: str) -> None:
-    spec = TaskSpec("t", "x", agent="claude", model="opus", fallback=("codex:gpt-5", "gemini"))
-
-    found = after_switch(spec, failures)
-
-    assert (found.agent, found.model) == (agent, model)
-
-
-def test_the_next_attempt_runs_with_the_fallback_that_the_last_failure_called_for(stage: Stage) -> None:
-    record = {"status": "RETRY", "failure": "overload", "reason": "Overloaded", "agent": "player"}
-    (stage.folder / "result.json").write_text(json.dumps(record))
-
-    result = stage.done(ANSWERED, attempt=2, fallback=("other:small",))
-
-    assert result.facts is not None
-    assert (result.facts.agent, result.facts.model_asked) == ("other", "small")
+    moved = stage.done(ANSWERED, agent="other", fallback=("other",), thinking="max")
     (prompt,) = stage.seen["prompts"]  # type: ignore[misc]
-    assert "Overloaded" in prompt.text
+
+    assert (moved.outcome, prompt.thinking) == (Outcome.SUCCESS, "")
+    assert stage.done(ANSWERED, thinking="max").failure is Failure.BAD_CONFIG
+
+
+def test_the_check_runs_in_the_user_s_own_environment_not_in_the_agent_s(stage: Stage) -> None:
+    result = stage.done(ANSWERED, verify='test -z "$STATE"')
+
+    assert result.outcome is Outcome.SUCCESS
+
+
+def test_a_key_that_is_not_where_its_settings_say_is_no_reason_to_use_another_door(stage: Stage) -> None:
+    elsewhere = replace(PROVIDER, name="ours", base_url="https://gateway.example", key="env:ANOTHER")
+    stage.setup = replace(stage.setup, provider=elsewhere)
+
+    result = stage.done(ANSWERED)
+
+    assert (result.outcome, result.failure) == (Outcome.FAILED, Failure.BAD_CONFIG)
+    assert "env:ANOTHER" in result.reason
+
+
+def test_nothing_private_is_left_of_an_attempt_that_could_not_be_prepared(stage: Stage) -> None:
+    class Unready(Player):
+        def launch(self, prompt: Prompt) -> Launch:
+            raise RuntimeError(f"no idea what to do with {KEY}")
+
+    stage.agent = Unready
+    result = stage.done(ANSWERED)
+    assert result.outcome is Outcome.FAILED
+    assert os.listdir(stage.home / "state") == []
+
+    class Unread(Player):
+        def reader(self) -> EventReader:
+            raise RuntimeError(f"can't read {KEY}")
+
+    stage.agent = Unread
+    result = stage.done(ANSWERED)
+    assert os.listdir(stage.home / "state") == []
+    assert KEY not in result.reason
+    assert stage.seen["gate"] == [(False, True)]
+
+
+def test_a_reader_that_breaks_costs_its_events_and_not_the_agent(stage: Stage) -> None:
+    class Broken(OwnSchema):
+        def feed(self, chunk: bytes) -> list[AgentEvent]:
+            raise OverflowError("too much")
+
+    class Odd(Player):
+        def reader(self) -> EventReader:
+            return Broken()
+
+    stage.agent = Odd
+    result = stage.done(f"{ANSWERED}; touch finished")
+
+    assert (result.outcome, result.failure) == (Outcome.FAILED, Failure.CUT)
+    assert (stage.folder / "work" / "finished").exists()
+    assert "error" in stage.events()
