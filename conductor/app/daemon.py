@@ -118,10 +118,12 @@ def _pool_config(
 
 def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
     """conductord, whole. Raises ConductorError when it can't start."""
+    from conductor.kit.process import make_unreadable
     from conductor.limits.parking import parked_lines
     from conductor.supervisor.boot import Boot
     from conductor.worker.private_folder import sweep_private_folders
 
+    make_unreadable()
     layout = open_layout(home_flag, os.environ)
     sweep_private_folders(layout.home.path)
     boot = Boot(layout.home, os.environ, flags)

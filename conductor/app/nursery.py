@@ -41,9 +41,11 @@ def run_nursery(control_fd: int, report_fd: int) -> int:
     from conductor.domain.exits import WorkerExit
     from conductor.domain.masking import Masker, secret_values
     from conductor.kit.jsonlog import JsonLog
+    from conductor.kit.process import make_unreadable
     from conductor.worker.config import WorkerConfig
     from conductor.worker.nursery import Nursery, adopt_descriptors
 
+    make_unreadable()  # keys are in our environment and in each worker's, and agents run as the same user
     control = adopt_descriptors(control_fd, report_fd)
     log = JsonLog(Masker(secret_values(os.environ)).mask, process="nursery")
     try:
