@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from conductor.ports import Prompt
 _LARGEST_LOGIN = 1_048_576
 _LOCK_SECONDS = 10.0
 _SEEDS = "seeded.json"
-"""In the state directory: {private path: SHA-256 of what it was made with}."""
+"""In the state directory: {"seeds": {private path: SHA-256 of what it was made with}, "logins": [...]}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def private_files(prompt: Prompt, logins: Sequence[Login] = ()) -> tuple[tuple[s
         if content is not None:
             files.append((login.private, content))
             seeds[login.private] = _digest(content.encode())
-    files.append((f"{prompt.state_directory}/{_SEEDS}", json.dumps(seeds)))
+    made = {"seeds": seeds, "logins": [asdict(login) for login in logins if login.private in seeds]}
+    files.append((f"{prompt.state_directory}/{_SEEDS}", json.dumps(made)))
     return tuple(files)
 
 
@@ -80,6 +81,17 @@ def take_home(prompt: Prompt, logins: Iterable[Login]) -> None:
             why_left = str(error)
         if why_left:
             _say(prompt, f"conductor: the login that this run renewed was not kept in {login.home}: {why_left}")
+
+
+def take_left_home(state_directory: str) -> None:
+    """The same for a state directory whose worker was killed before it could: else the user is logged out."""
+    made = _read_object(f"{state_directory}/{_SEEDS}") or {}
+    logins = made.get("logins")
+    for fields in logins if isinstance(logins, list) else ():
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, LockTimeout):
+            login = Login(**{**fields, **{name: tuple(fields[name]) for name in ("keys", "renewed", "account")}})
+            if login.renewed and login.private.startswith(f"{state_directory}/"):
+                _take_one_home(login, made["seeds"][login.private])
 
 
 def _take_one_home(login: Login, seed: str) -> str:
@@ -139,7 +151,7 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
 
 
 def _seeds(prompt: Prompt) -> dict[str, str]:
-    return _read_object(f"{prompt.state_directory}/{_SEEDS}") or {}
+    return (_read_object(f"{prompt.state_directory}/{_SEEDS}") or {}).get("seeds") or {}
 
 
 def _digest(content: bytes) -> str:

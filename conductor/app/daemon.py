@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conductor.app import loadable_agents, make_doors, open_layout, patient_queue
-from conductor.app.nursery import nursery_command
+from conductor.app.nursery import nursery_command, settle_left
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
 from conductor.domain.task import DEFAULT_POOL
@@ -125,7 +125,7 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
 
     make_unreadable()
     layout = open_layout(home_flag, os.environ)
-    sweep_private_folders(layout.home.path)
+    sweep_private_folders(layout.home.path, settle_left)
     boot = Boot(layout.home, os.environ, flags)
     with boot.only_daemon():
         settings = boot.load_settings()

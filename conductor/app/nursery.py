@@ -86,7 +86,14 @@ def worker_tools(config: WorkerConfig, agents: AgentRegistry, log: Log) -> Worke
         doorkeeper=rooms,
         ledger=rooms,
         price_of_model=rooms.price,
+        settle_left=settle_left,
     )
+
+
+def settle_left(private_folder: str) -> None:
+    from conductor.agents.private_state import take_left_home
+
+    take_left_home(private_folder)
 
 
 class LateRooms:

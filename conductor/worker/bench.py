@@ -16,6 +16,10 @@ def no_price(model: str) -> Price | None:
     return None
 
 
+def nothing_left(private_folder: str) -> None:
+    """No agent that keeps anything."""
+
+
 def _no_notice(action: str, facts: Mapping[str, object]) -> None:
     """Nobody to tell."""
 
@@ -34,5 +38,7 @@ class Workbench:
     doorkeeper: Doorkeeper | None = None
     ledger: Ledger | None = None
     price_of_model: Callable[[str], Price | None] = no_price
+    settle_left: Callable[[str], None] = nothing_left
+    """Takes home what a private folder holds whose worker was killed."""
     notice: Callable[[str, Mapping[str, object]], None] = _no_notice
     """Tells the daemon what is worth an event."""

@@ -26,7 +26,7 @@ from conductor.kit.process import become_subreaper, own_identity, set_parent_dea
 from conductor.kit.signals import SignalPipe
 from conductor.ports import AgentRegistry, Doorkeeper, GateFactory, Ledger, Log, TaskQueue
 from conductor.worker.attempt import limits_for, run_attempt
-from conductor.worker.bench import Workbench, no_price
+from conductor.worker.bench import Workbench, no_price, nothing_left
 from conductor.worker.config import WorkerConfig
 
 _RECORD_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -46,6 +46,7 @@ class WorkerTools:
     doorkeeper: Doorkeeper | None = None
     ledger: Ledger | None = None
     price_of_model: Callable[[str], Price | None] = no_price
+    settle_left: Callable[[str], None] = nothing_left
 
 
 class Worker:
@@ -130,6 +131,7 @@ class Worker:
             doorkeeper=tools.doorkeeper,
             ledger=tools.ledger,
             price_of_model=tools.price_of_model,
+            settle_left=tools.settle_left,
             notice=lambda action, facts: self._report(Note(claim.spec.id, claim.attempt, action, dict(facts)).line()),
         )
         return run_attempt(claim, bench, lambda: self._queue.cancel_requested(claim))

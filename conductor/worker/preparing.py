@@ -112,7 +112,7 @@ def _key_environment(project: str, bench: Workbench) -> Mapping[str, str]:
 def _ask(claim: Claim, bench: Workbench, agent: Agent, workspace: str, access: _Access) -> Prompt:
     spec, setup, config = claim.spec, agent.setup, bench.config
     thinking = spec.thinking or setup.thinking
-    state = make_private_folder(config.home, claim.worker_id)
+    state = make_private_folder(config.home, claim.worker_id, bench.settle_left)
     autonomy = Autonomy(spec.autonomy) if spec.autonomy else setup.autonomy
     provider = setup.provider.name if setup.provider else ""
     parts = read_parts(claim, workspace, autonomy, setup.kind, config.project_contexts.get(spec.project, ""))

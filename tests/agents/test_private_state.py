@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conductor.agents.private_state import Login, private_files, take_home, user_folder
+from conductor.agents.private_state import Login, private_files, take_home, take_left_home, user_folder
 from conductor.kit.lock import QuickLock
 from conductor.ports import Launch, Prompt
 from tests.agents.prompts import prompt_in, write_files
@@ -215,3 +215,29 @@ def test_the_folder_of_the_user_is_the_variable_s_or_the_usual_one(tmp_path: Pat
     assert user_folder(prompt, "CODEX_HOME", ".codex") == f"{tmp_path}/user/.codex"
     assert user_folder(replace(prompt, environment={"CODEX_HOME": "/c"}), "CODEX_HOME", ".codex") == "/c"
     assert user_folder(replace(prompt, environment={}), "CODEX_HOME", ".codex") == ""
+
+
+def test_what_a_run_renewed_comes_home_though_its_worker_was_killed(tmp_path: Path) -> None:
+    # given a run that renewed its login and was never settled
+    prompt, login = seeded(tmp_path)
+    write(login.private, token="new", expires=200, account="me")
+
+    # when its folder is found later
+    take_left_home(prompt.state_directory)
+
+    # then
+    assert json.loads(Path(login.home).read_text())["token"] == "new"
+
+
+def test_what_is_left_without_its_seeds_or_with_others_does_no_harm(tmp_path: Path) -> None:
+    prompt, login = seeded(tmp_path)
+    write(login.private, token="new", expires=200, account="me")
+    seeds = Path(prompt.state_directory, "seeded.json")
+
+    for content in ("", "{}", "[]", '{"logins": 3}', '{"logins": [{"home": 1}]}', '{"logins": [null]}'):
+        seeds.write_text(content)
+        take_left_home(prompt.state_directory)
+    seeds.unlink()
+    take_left_home(prompt.state_directory)
+
+    assert json.loads(Path(login.home).read_text())["token"] == "old"
