@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from conductor.agents.reading import JsonLineReader, whole, words
+from conductor.agents.reading import JsonLineReader, dollars, whole, words
 from conductor.domain.agent_events import (
     AgentEvent,
     CostTold,
@@ -163,9 +163,9 @@ class ClaudeReader(JsonLineReader):
             if denial.get("tool_use_id") not in self._refused:
                 yield Denied(f"{words(denial.get('tool_name'))}: {words(denial.get('tool_input'))}"[:200])
         yield UsageTold(_total(told), total=True)
-        usd = told.get("total_cost_usd")
-        if isinstance(usd, int | float):
-            yield CostTold(float(usd), total=True)
+        usd = dollars(told.get("total_cost_usd"))
+        if usd is not None:
+            yield CostTold(usd, total=True)
         turns = told.get("num_turns")
         end = _end(told)
         if not told.get("is_error"):

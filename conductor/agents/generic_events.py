@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from conductor.agents.reading import LONGEST_LINE, JsonLineReader, whole, words
+from conductor.agents.reading import LONGEST_LINE, JsonLineReader, dollars, whole, words
 from conductor.domain.agent_events import AgentEvent, CostTold, End, Error, Progress, Started, Text, UsageTold
 from conductor.domain.failure import words_failure
 from conductor.domain.usage import Usage
@@ -61,9 +61,9 @@ class LinesReader(JsonLineReader):
             cached, read = self._counts.get("cached", 0), self._counts.get("input", 0)
             read = max(0, read - cached) if self._includes_cached else read
             yield UsageTold(Usage(input=read, cached=cached, output=self._counts.get("output", 0)), total=True)
-        cost = self._found(told, "cost")
-        if isinstance(cost, int | float) and not isinstance(cost, bool):
-            yield CostTold(float(cost), total=True)
+        cost = dollars(self._found(told, "cost"))
+        if cost is not None:
+            yield CostTold(cost, total=True)
 
     def _found(self, told: object, name: str) -> object:
         return found_at(told, self._paths.get(name, ""))

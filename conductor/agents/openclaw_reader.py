@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from conductor.agents.judgement import one_line
-from conductor.agents.reading import JsonLineReader, whole, words
+from conductor.agents.reading import JsonLineReader, dollars, whole, words
 from conductor.domain.agent_events import (
     AgentEvent,
     CostTold,
@@ -135,8 +135,8 @@ class OpenClawReader(JsonLineReader):
                 output=whole(usage.get("output")),
             )
             yield UsageTold(spent, total=True)
-        if isinstance(cost, int | float) and cost > 0:  # 0 is what a model without a price costs: unknown
-            yield CostTold(float(cost), total=True)
+        if usd := dollars(cost):  # 0 is what a model without a price costs: unknown
+            yield CostTold(usd, total=True)
 
     def _on_tools(self, summary: dict[str, Any]) -> Iterator[AgentEvent]:
         names = ", ".join(words(name) for name in summary.get("tools") or ())

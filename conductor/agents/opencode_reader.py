@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from conductor.agents.judgement import one_line
-from conductor.agents.reading import JsonLineReader, whole, words
+from conductor.agents.reading import JsonLineReader, dollars, whole, words
 from conductor.domain.agent_events import (
     AgentEvent,
     CostTold,
@@ -127,8 +127,8 @@ class OpenCodeReader(JsonLineReader):
                     reasoning=reasoning,
                 )
             )
-        if isinstance(cost, int | float) and cost > 0:  # 0 is what a model without a price costs: unknown
-            yield CostTold(float(cost))
+        if usd := dollars(cost):  # 0 is what a model without a price costs: unknown
+            yield CostTold(usd)
 
     def _on_error(self, error: Mapping[str, Any]) -> Iterator[AgentEvent]:
         data = error.get("data") or {}

@@ -9,6 +9,9 @@ from typing import Any
 from conductor.domain.agent_events import AgentEvent, Error
 
 _DECODER = json.JSONDecoder()
+_LARGEST_NUMBER = 1e15
+"""Of tokens or of dollars; what is more, infinite or not a number is a fault of who tells it."""
+
 LONGEST_LINE = 8 * 1_048_576
 """Bytes; what is longer is left out and said so."""
 
@@ -89,15 +92,22 @@ class JsonLineReader:
     def _guarded(self, read: Any) -> list[AgentEvent]:
         try:
             return list(read())
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
             return [Error(f"an event in an unknown form: {type(error).__name__}: {error}"[:300])]
 
 
 def whole(value: object) -> int:
     """A count as somebody else's program told it: anything that is no number of at least nothing is nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LARGEST_NUMBER:
         return 0
     return int(value)
+
+
+def dollars(value: object) -> float | None:
+    """Money as somebody else's program told it; None where that is no amount: unknown is not 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST_NUMBER:
+        return None
+    return float(value)
 
 
 def words(value: object) -> str:

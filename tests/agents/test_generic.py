@@ -225,3 +225,18 @@ def test_without_an_argv_there_is_no_agent() -> None:
 def test_yaml_that_makes_no_agent_is_refused_with_what_is_wrong(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         GenericOptions.model_validate(given)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-3", "NaN", "1" + "0" * 400, '"4"', "true", "[]"])
+@pytest.mark.parametrize("output", ["json", "jsonl"])
+def test_a_number_that_is_none_is_not_counted(output: str, number: str) -> None:
+    paths = {"text": "say", "input": "in", "output": "out", "cost": "usd"}
+
+    told = tally_of(
+        plain(output=output, paths=paths).reader(),
+        f'{{"say": "four", "in": {number}, "out": 2, "usd": {number}}}\n'.encode(),
+    )
+
+    assert told.text == "four"
+    assert told.usage == Usage(output=2)
+    assert told.usd is None
