@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.exposure import is_exposed
@@ -59,7 +59,7 @@ class AgentSettings(Strict):
     bin: str = Field("", description="its program: a name on the PATH, or a path")
     provider: Name | None = Field(None, description="whose models it uses; none: it has a login of its own")
     gate: bool = Field(True, description="a proxy between agent and provider that holds the key and counts")
-    model: str = Field("", pattern=r"^[^-]?.*$", description="when the task names none")
+    model: str = Field("", pattern=r"^([^-].*)?$", description="when the task names none")
     thinking: str = Field("", description="when the task names none")
     autonomy: Autonomy | None = Field(None, description="read-only, workspace or full")
     pool: Name | None = Field(None, description="where its tasks go when they name no pool")
@@ -100,6 +100,20 @@ def _provider(name: str, providers: Mapping[str, ProviderSettings], simulate: st
     return setup
 
 
+def _generic_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return GenericOptions.model_validate(given).model_dump(mode="json")
+    except ValidationError as error:
+        faults = "; ".join(_generic_fault(dict(fault)) for fault in error.errors())
+        raise ValueError(f"agent {name}: {faults}") from None
+
+
+def _generic_fault(fault: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"] if "[" not in str(part))
+    said = "unknown" if fault["type"] == "extra_forbidden" else str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
+
+
 def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetup], autonomy: Autonomy) -> AgentSetup:
     kind = given.kind or name
     provider = given.provider or DEFAULT_PROVIDER.get(kind, "none")
@@ -107,7 +121,7 @@ def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetu
         raise ValueError(f"agent {name}: no provider {provider!r}: there is {', '.join(sorted(providers))}")
     options: dict[str, Any] = dict(given.model_extra or {})
     if kind == "generic":
-        options = GenericOptions.model_validate(options).model_dump(mode="json")
+        options = _generic_options(name, options)
     return AgentSetup(
         name=name,
         kind=kind,

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from conductor.domain.agent_setup import AgentSetup, Autonomy
 from conductor.domain.errors import SettingsInvalid
 from conductor.domain.home import Home
+from conductor.domain.masking import Masker
 from conductor.domain.models import merged_aliases
 from conductor.domain.task import DEFAULT_POOL
 from conductor.settings.agents import AgentSettings, BaseUrl, ProjectSettings, ProviderSettings, setups_of
@@ -124,4 +125,4 @@ def _fault(fault: dict[str, Any]) -> str:
         section = _SECTIONS[str(fault["loc"][0])] if len(fault["loc"]) > 1 else Settings
         near = difflib.get_close_matches(str(fault["loc"][-1]), section.model_fields, n=1)
         return f"{where}: unknown" + (f", did you mean {near[0]}?" if near else "")
-    return f"{where}: {fault['msg']}, not {fault['input']!r}"
+    return f"{where}: {fault['msg']}, not {Masker().mask(repr(fault['input']))}"  # a key where none belongs

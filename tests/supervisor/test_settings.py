@@ -327,6 +327,37 @@ def test_a_model_can_t_be_an_option(home: Home, models: str) -> None:
     assert all(fault.startswith("models") for fault in faults(home))
 
 
+def test_the_model_of_an_agent_can_t_be_an_option_either(home: Home) -> None:
+    write(home, "agents: {claude: {model: --flag}}\n")
+    (fault,) = faults(home)
+    assert fault.startswith("agents.claude.model: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("prompt: file", "agent aider: argv: Field required"),
+        ("argv: [aider], prmpt: file", "agent aider: prmpt: unknown"),
+        ("argv: ['{model}']", "agent aider: argv begins with the program, without a placeholder"),
+        ("argv: [aider], prompt: tty", "agent aider: prompt: Input should be 'stdin' or 'file'"),
+    ],
+)
+def test_what_is_wrong_with_a_generic_agent_is_told_with_its_name(home: Home, options: str, said: str) -> None:
+    write(home, f"agents: {{aider: {{kind: generic, {options}}}}}\n")
+
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings(home, {}).agent_setups()
+
+    assert str(caught.value) == said
+
+
+def test_a_key_that_stands_where_its_place_belongs_is_refused_unseen(home: Home) -> None:
+    write(home, "providers: {anthropic: {key: sk-ant-api03-abcdefghijklmnopqrstuvwx}}\n")
+    (fault,) = faults(home)
+    assert "env:NAME" in fault
+    assert "abcdefgh" not in fault
+
+
 def test_a_project_has_a_context_and_secrets_of_its_own(home: Home) -> None:
     write(home, "projects:\n  shop: {context: /srv/shop/context.md, secrets: /srv/shop/secrets}\n")
     shop = load_settings(home, {}).projects["shop"]
