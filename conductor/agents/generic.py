@@ -9,7 +9,7 @@ from typing import Any
 
 from conductor.agents.asking import bare_model, prompt_file, prompt_path
 from conductor.agents.generic_events import DocumentReader, LinesReader
-from conductor.agents.judgement import how_ended, judge_told, last_line
+from conductor.agents.judgement import how_ended, is_misused, judge_told, last_line
 from conductor.agents.private_state import private_files, private_tmp
 from conductor.agents.shape import PlainAgent
 from conductor.domain.agent_setup import AgentSetup, Autonomy
@@ -69,7 +69,9 @@ class GenericAgent(PlainAgent):
         told = ending.told
         report = AgentReport(fine, "", ending.tail, said, usage=told.usage, model=told.model, limit=told.limit)
         if not fine:
-            failure = Failure.LIMIT if told.limit else words_failure(ending.tail[-_LAST_WORDS:])
+            words = ending.tail[-_LAST_WORDS:]
+            not_started = Failure.BAD_CONFIG if is_misused(said) and not told.calls else Failure.NONE
+            failure = Failure.LIMIT if told.limit else words_failure(words) or not_started
             reason = f"{how_ended(ending) or 'exit 0'}: {said}".rstrip(": ")
             return replace(report, reason=reason, preview=reason[:200], failure=failure)
         if not ending.tail.strip():

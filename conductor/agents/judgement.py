@@ -101,9 +101,14 @@ def _class_of(told: Tally, said: str) -> Failure:
             return found
     if told.denials:
         return Failure.DENIED
-    if told.end is None and not told.calls and _MISUSED.search(said):
+    if told.end is None and not told.calls and is_misused(said):
         return Failure.BAD_CONFIG
     return words_failure(said)
+
+
+def is_misused(said: str) -> bool:
+    """Whether an agent that told nothing else did not start, or not with the options that it was given."""
+    return _MISUSED.search(said) is not None
 
 
 def how_ended(ending: Ending) -> str:

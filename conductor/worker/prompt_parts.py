@@ -107,6 +107,8 @@ def _text(path: str, most: int, what: str) -> str:
     """Somewhat more than `most` characters, so that what is left out can be told."""
     if not path:
         return ""
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be read as nothing, a device for ever
+        raise BadTask(f"the {what} {path} is no file")
     try:
         raw = read_bytes(os.path.realpath(path), (most + 1) * _BYTES_PER_CHARACTER)
     except OSError as error:

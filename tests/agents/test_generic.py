@@ -190,6 +190,8 @@ def test_one_document_on_many_lines_is_read_whole(tmp_path: Path) -> None:
         ("cat; exit 7", True, Failure.NONE),
         ("echo connection refused; exit 1", False, Failure.NETWORK),
         ("exit 1", False, Failure.NONE),
+        ('echo "conductor: can\'t start teller: No such file or directory"; exit 126', False, Failure.BAD_CONFIG),
+        ("echo unknown option: seen on the way; echo it broke; exit 1", False, Failure.NONE),
     ],
 )
 def test_plain_text_is_the_answer(program: str, succeeded: bool, failure: Failure, tmp_path: Path) -> None:

@@ -318,8 +318,9 @@ def test_spec_file_and_project_context_are_read(tmp_path: Path) -> None:
     assert (found.specification, found.project) == ("build \ufffd it", "a parser")
 
 
-@pytest.mark.parametrize("name", ["absent.md", "."])
+@pytest.mark.parametrize("name", ["absent.md", ".", "pipe"])
 def test_a_spec_file_that_can_t_be_read_fails_the_task_with_its_path(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
     one = claim(tmp_path, spec_file=f"{tmp_path}/{name}")
     with pytest.raises(BadTask, match=f"spec file {tmp_path}"):
         read_parts(one, str(tmp_path), Autonomy.FULL, "claude")
