@@ -84,7 +84,7 @@ _WRITE = f"Make a file. [[write {MADE} hello]] [[say {SAID}]]"
 _RUN = _does(f"echo hello > {MADE}")
 _BAD_KEY = Expected("FAILED", "failed", "bad_key")
 
-TURNS = (
+_OFTEN = (
     Cell("success"),
     Cell("file written", text=_WRITE, written=True),
     Cell("401", _BAD_KEY, "401"),
@@ -104,6 +104,8 @@ TURNS = (
     Cell("prints a key", text=_does("printf 'sk-ant-%s-%s\\n' api03 0123456789abcdefghijklmnop"), prints_key=True),
     Cell("prints no UTF-8", text=_does("printf '\\377\\376 \\303\\n'")),
     Cell("command run", text=_RUN, written=True),
+)
+_SELDOM = (
     Cell("everything allowed", text=_RUN, autonomy="full", written=True),
     Cell(
         "read-only writes nothing",
@@ -117,6 +119,9 @@ TURNS = (
     Cell("500", OVERLOADED, "500"),
     Cell("prompt too long", Expected("FAILED", "failed", "context"), "toolong"),
 )
+"""What differs in flags and words alone, which the adapters' own tests know."""
+
+TURNS = (*_OFTEN, *_SELDOM)
 """What is asked of an agent that runs a turn by itself."""
 
 CANCELLED, STOPPED, TWO_AT_ONCE = "cancelled in mid-turn", "daemon stopped in mid-turn", "two at once on one home"
@@ -124,7 +129,8 @@ BY_HAND = (CANCELLED, STOPPED, TWO_AT_ONCE)
 """Cells that need somebody to do something meanwhile."""
 
 ROWS = (*(cell.name for cell in TURNS), *BY_HAND)
-_FEW = ("success", "file written", "401", "429 with reset", CANCELLED)
+_FEW = ("success", "file written", "401")
+_MANY = (*(cell.name for cell in _OFTEN), *BY_HAND)
 
 CONTENDERS = (
     Contender(
@@ -133,10 +139,10 @@ CONTENDERS = (
         "claude-sonnet-4-5",
         "openclaw",
         30.0,
-        (*_FEW, "unknown model", "refused connection", TWO_AT_ONCE),
+        (*_FEW, "429 with reset", CANCELLED),
     ),
-    Contender("claude", "anthropic", "claude-sonnet-4-5", "claude", 8.0, ROWS),
-    Contender("codex", "openai", "gpt-5", "codex", 5.0, ROWS),
+    Contender("claude", "anthropic", "claude-sonnet-4-5", "claude", 8.0, _MANY),
+    Contender("codex", "openai", "gpt-5", "codex", 5.0, _MANY),
     Contender("gemini", "gemini", "gemini-2.5-flash", "gemini", 15.0, _FEW),
     Contender("opencode", "anthropic", "claude-sonnet-4-5", "opencode", 20.0, _FEW),
     Contender("anthropic", "anthropic", "claude-sonnet-4-5", "", 5.0, ROWS),
