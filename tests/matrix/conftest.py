@@ -17,8 +17,9 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
             if isinstance(report, pytest.TestReport):
                 agent, _, row = report.nodeid.rpartition("[")[2].rstrip("]").partition("-")
                 if row in ROWS:
-                    said = dict(report.user_properties).get("seen") or "differs"
-                    seen[row, agent] = _MARKS.get(outcome) or f"**{said}**"
+                    said = str(dict(report.user_properties).get("seen") or "")
+                    wrong = f"**{said or 'differs'}**"
+                    seen[row, agent] = f"ok: {said}" if said and outcome == "passed" else _MARKS.get(outcome, wrong)
     if seen:
         terminalreporter.write_line("")
         for line in table(seen):

@@ -45,6 +45,7 @@ from tests.matrix.cells import (
 )
 from tests.matrix.crowd import LATER_SECONDS, Crowd, Turn, daemon_environment, settings_for
 from tests.support import (
+    REPOSITORY,
     Conductord,
     check_nothing_left,
     eventually,
@@ -162,7 +163,7 @@ def test_a_turn_ends_as_it_must(contender: Contender, row: str, crowd: Crowd, to
     assert expected in (came_to, None), story(crowd.home, turn.name)
     told(f"left alive: {crowd.survivors(turn.name)}")
     assert not crowd.survivors(turn.name)
-    told("")
+    told(str(expected) if contender.kind in cell.expected_of else "")
     check_facts(crowd, turn, record)
     assert line.status.value == record["status"]
 
@@ -226,6 +227,7 @@ def test_a_cancelled_turn_ends_with_all_that_it_started(
     assert line.status is Status.CANCELLED
     told(f"left alive: {crowd.survivors(task_id)}")
     assert not crowd.survivors(task_id)
+    told("")
 
 
 @pytest.mark.parametrize(("contender", "row"), chosen((TWO_AT_ONCE,)))
@@ -302,6 +304,14 @@ def test_a_limit_of_a_subscription_is_told_by_the_agent_alone(
     assert "calls" not in record
 
 
-def test_every_row_of_the_table_is_tested() -> None:
+def test_every_row_of_the_table_is_tested_and_stands_in_the_readme() -> None:
+    chapter = (
+        (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Agents matrix")[2].partition("\n## ")[0]
+    )
+
+    table = [line.strip("| ").split(" | ") for line in chapter.splitlines() if line.startswith("|")]
+
     assert set(ROWS) == {cell.name for cell in TURNS} | set(BY_HAND)
+    assert [row[0] for row in table[2:]] == list(ROWS)
+    assert table[0][1:] == [contender.kind for contender in CONTENDERS]
     assert all(set(contender.usual) <= set(ROWS) for contender in CONTENDERS)
