@@ -120,3 +120,15 @@ def test_the_settings_of_agents_say_what_their_comments_say(home: Home) -> None:
     assert setups["local"].provider is not None
     assert setups["local"].provider.base_url.startswith("http://127.0.0.1")
     assert settings.budgets.day.usd == 40
+
+
+def test_the_readme_tells_the_memory_that_each_adapter_declares() -> None:
+    from conductor.agents.registry import BUILT_IN, make_agent
+    from conductor.domain.agent_setup import AgentSetup
+
+    readme = (REPOSITORY / "README.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \|.*\| (\d+) MB \|$", readme, re.MULTILINE))
+    kinds = [kind for kind in BUILT_IN if kind not in ("command", "generic")]
+
+    declared = {kind: make_agent(AgentSetup(kind, kind), BUILT_IN).abilities.memory_bytes >> 20 for kind in kinds}
+    assert {kind: int(size) for kind, size in told.items()} == declared

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from conductor.agents.presence import find_login, find_program, probe_versions, program_of
+from conductor.agents.presence import PROGRAMS, find_login, find_program, probe_versions, program_of
 from conductor.agents.registry import make_agent
 from conductor.domain.agent_setup import AgentSetup, Autonomy
 from conductor.domain.errors import BadTask
@@ -56,7 +56,8 @@ def agent_facts(
     setups = chosen_setups(settings, kinds)
     abilities = {name: abilities_of(setup, kinds) for name, setup in setups.items()}
     paths = {name: program_path(setup, abilities[name], environment) for name, setup in setups.items()}
-    versions = probe_versions({name: path for name, path in paths.items() if path}, environment)
+    known = {name: path for name, path in paths.items() if path and setups[name].kind in PROGRAMS}
+    versions = probe_versions(known, environment)
     parking, experiences = Parking(home.path, settings.limits.rules(), clock), Experiences(home.path)
     return [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -114,6 +115,20 @@ def _generic_fault(fault: dict[str, Any]) -> str:
     return f"{where}: {said}" if where else said
 
 
+_LOOP_OPTIONS = ("max_turns", "budget_tokens", "window", "max_tokens", "silence_seconds", "tools", "path", "extra")
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "command": (),
+    "claude": ("max_turns",),
+    "codex": ("network",),
+    "gemini": ("max_turns",),
+    "opencode": (),
+    "openclaw": ("context_window", "max_tokens", "retries"),
+    "anthropic": _LOOP_OPTIONS,
+    "chat": _LOOP_OPTIONS,
+}
+"""What only a kind itself knows, as its adapter reads it. A plug-in's options are its own affair."""
+
+
 def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetup], autonomy: Autonomy) -> AgentSetup:
     kind = given.kind or name
     provider = given.provider or DEFAULT_PROVIDER.get(kind, "none")
@@ -122,6 +137,10 @@ def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetu
     options: dict[str, Any] = dict(given.model_extra or {})
     if kind == "generic":
         options = _generic_options(name, options)
+    for option in options if kind in _OPTIONS else ():
+        if option not in _OPTIONS[kind]:
+            near = difflib.get_close_matches(option, (*AgentSettings.model_fields, *_OPTIONS[kind]), n=1)
+            raise ValueError(f"agents.{name}.{option}: unknown" + (f", did you mean {near[0]}?" if near else ""))
     return AgentSetup(
         name=name,
         kind=kind,

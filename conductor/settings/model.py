@@ -100,6 +100,8 @@ def load_settings(home: Home, environment: Mapping[str, str], flags: Mapping[str
     }
     try:
         return Settings.model_validate(given)
+    except RecursionError:
+        raise SettingsInvalid(f"{home.settings_file} holds a value that is a part of itself") from None
     except ValidationError as error:
         faults = "\n".join(f"  {_fault(dict(fault))}" for fault in error.errors())
         raise SettingsInvalid(

@@ -81,6 +81,8 @@ class _Run:
         self._masker = masker
         self._is_cancelled = is_cancelled
         self._limits = limits_for(claim, bench.config, streams=prepared.agent.abilities.stream)
+        if prepared.prompt.text:
+            write_plain(f"{claim.directory}/PROMPT.txt", masker.mask(prepared.prompt.text).encode("utf-8", "replace"))
         self._watch = self._make_watch()
         self._until: float | None = None
         self._is_held = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -373,3 +374,16 @@ def test_the_key_of_the_simulated_model_is_no_word_that_answers_would_lose_to_ma
     assert all(
         key.startswith("literal:") and len(key) > 30 and not key.removeprefix("literal:").isalnum() for key in keys
     )
+
+
+@pytest.mark.parametrize(
+    ("agents", "told"),
+    [
+        ({"claude": {"modle": "opus"}}, "agents.claude.modle: unknown, did you mean model?"),
+        ({"mine": {"kind": "codex", "netwrok": True}}, "agents.mine.netwrok: unknown, did you mean network?"),
+        ({"anthropic": {"max_trns": 3}}, "agents.anthropic.max_trns: unknown, did you mean max_turns?"),
+    ],
+)
+def test_an_option_that_its_kind_does_not_know_is_named_with_the_nearest(agents: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsInvalid, match=re.escape(told)):
+        Settings.model_validate({"agents": agents}).agent_setups()
