@@ -50,13 +50,13 @@ def after_attempt(
     """What follows on an attempt that ended with `outcome`. `chance` in [0, 1) makes the jitter.
 
     A failure is retried `retries` times: `retries_for` tells how many its class allows. A limited attempt does not
-    count, the provider's limit holds it up. A lost attempt is retried in any case, `max_lost` attempts in all, the
+    count and goes back to the head of its pool: the doorkeeper holds it up there. A lost attempt is retried in any case, `max_lost` attempts in all, the
     first at once.
     """
     if outcome is Outcome.SUCCESS:
         return Verdict(NextState.ENDED, Status.SUCCESS, tries)
     if outcome is Outcome.LIMITED:
-        return Verdict(NextState.WAITING, Status.RETRY, tries.refund(), now_ms + round(policy.first_wait * 1000))
+        return Verdict(NextState.WAITING, Status.RETRY, tries.refund())
     if outcome is Outcome.LOST:
         tries = tries.lose()
         if tries.lost < policy.max_lost:
