@@ -14,17 +14,15 @@ NETWORK_TYPES = frozenset(
 
 
 def remove_tree(folder: str) -> None:
-    """Removes `folder` and all in it as far as it can; links are not followed, `folder` itself is one of them too."""
+    """Removes `folder` and all in it as far as it can; links are not followed."""
     if os.path.islink(folder):
         with suppress(OSError):
             os.unlink(folder)
         return
+    _open_up(folder)  # an agent may have closed it
     for path, folders, _ in os.walk(folder):
         for name in folders:
-            inside = f"{path}/{name}"
-            if not os.path.islink(inside) and not os.access(inside, os.R_OK | os.W_OK | os.X_OK):
-                with suppress(OSError):
-                    os.chmod(inside, 0o700)
+            _open_up(f"{path}/{name}")
     for path, folders, files in os.walk(folder, topdown=False):
         for name in (*files, *folders):
             with suppress(OSError):
@@ -32,6 +30,12 @@ def remove_tree(folder: str) -> None:
                 (os.rmdir if name in folders and not os.path.islink(inside) else os.unlink)(inside)
     with suppress(OSError):
         os.rmdir(folder)
+
+
+def _open_up(folder: str) -> None:
+    if not os.path.islink(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        with suppress(OSError):
+            os.chmod(folder, 0o700)
 
 
 def filesystem_type(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
