@@ -20,7 +20,7 @@ from conductor.queue.names import Entry, owned_name, parse_owned
 from conductor.queue.shelves import ReadyShelf, WaitingShelf, lane_shelf
 
 _NOT_A_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
-BLOCKED = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
+BLOCKED = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENXIO)
 """Something else stands where a file of ours goes, put there by an agent: trying again brings the same."""
 
 

@@ -11,12 +11,12 @@ from conductor.domain.lines import ResultLine, format_result, format_timestamp
 from conductor.domain.outcome import Status, TaskResult, agent_record
 from conductor.domain.retry import NextState, Verdict
 from conductor.domain.task import Claim
-from conductor.kit.durable import read_bytes, sync_directory, write_synced
+from conductor.kit.durable import read_bytes, replace_file, sync_directory
 from conductor.queue.names import counters, parse_counters
 
 RECORD_VERSION = 1
 _LARGEST_RECORD = 4_194_304
-_NOT_A_RECORD = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+_NOT_A_RECORD = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO)
 
 
 def make_record(claim: Claim, result: TaskResult, verdict: Verdict, results_size: int) -> dict[str, Any]:
@@ -54,8 +54,9 @@ def make_record(claim: Claim, result: TaskResult, verdict: Verdict, results_size
 def write_record(directory: str, tasks_root: str, record: dict[str, Any]) -> None:
     """Makes the record durable: its bytes, its name, and each folder's name up to tasks/."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    write_synced(f"{directory}/result.json", json.dumps(record, indent=1).encode() + b"\n")
-    folder = directory
+    # The agent may have put a link, a pipe or a file of its own there: the record takes its place.
+    replace_file(f"{directory}/result.json", json.dumps(record, indent=1).encode() + b"\n", synced=True)
+    folder = directory.rpartition("/")[0]
     while len(folder) >= len(tasks_root):
         sync_directory(folder)
         folder = folder.rpartition("/")[0]
