@@ -6,32 +6,36 @@ import os
 from contextlib import suppress
 
 from conductor.domain.masking import LONGEST_SECRET, Masker
-from conductor.kit.durable import write_all
+from conductor.kit.durable import create_file, write_all
 
 _TAIL_KEPT_IN_MEMORY = 65536
 _LONGEST_PARTIAL = 65536
 _FLOOD, _STILL_FLOOD = 65536, 4096
 """Bytes in one read with which a flood begins, and goes on."""
 _FLOOD_KEPT = 1_048_576
+_PIECE = 1_048_576
 
 
 class AgentLog:
     """Half of `cap_bytes` for the head; beyond that two segments take turns, and `close` joins them to it.
 
+    All is written and read by the descriptors of files that were new when they were opened: an agent may put links or
+    pipes in their places meanwhile.
+
     Lines are masked whole, so a line appears when it ends (a longer one than 64 KiB in pieces).
     """
 
     def __init__(self, path: str, cap_bytes: int, masker: Masker) -> None:
-        self._path = path
         self._masker = masker
         self._head_left = cap_bytes // 2
         self._segment_bytes = max(1, cap_bytes // 4)
-        self._segments = (f"{path}.tail-a", f"{path}.tail-b")
+        self._segment_paths = (f"{path}.tail-a", f"{path}.tail-b")
+        self._segments: list[int] = []
         self._segment = -1
         self._segment_left = 0
         self._partial = b""
         self._recent = bytearray()
-        self._descriptor = _create(path)
+        self._head = create_file(path)
         self.received_bytes = 0
         self._dropped_bytes = 0
         self._refused_bytes = 0
@@ -85,13 +89,14 @@ class AgentLog:
         if self._partial:
             self._store(self._masker.mask_bytes(self._partial))
             self._partial = b""
-        os.close(self._descriptor)
-        if self._segment >= 0:
-            with suppress(OSError):  # the agent removed its own folder, or the disk is full: then it stays in pieces
+        if self._segments:
+            with suppress(OSError):  # the disk is full: then it stays in pieces
                 self._join()
         if self._refused_bytes:
-            with suppress(OSError), open(self._path, "ab") as log:
-                log.write(f"\n[conductor: the disk refused {self._refused_bytes} bytes]\n".encode())
+            with suppress(OSError):
+                write_all(self._head, f"\n[conductor: the disk refused {self._refused_bytes} bytes]\n".encode())
+        for descriptor in (self._head, *self._segments):
+            os.close(descriptor)
 
     def _store_long_line(self) -> None:
         """Stores most of an unended line; what is held back lets a key be seen whole before it is cut in two."""
@@ -111,41 +116,41 @@ class AgentLog:
     def _write_out(self, masked: bytes) -> None:
         head, rest = masked[: self._head_left], masked[self._head_left :]
         if head:
-            write_all(self._descriptor, head)
+            write_all(self._head, head)
             self._head_left -= len(head)
         while rest:
             if self._segment_left == 0:
                 self._next_segment()
             piece, rest = rest[: self._segment_left], rest[self._segment_left :]
-            write_all(self._descriptor, piece)
+            write_all(self._segments[self._segment % 2], piece)
             self._segment_left -= len(piece)
 
     def _next_segment(self) -> None:
-        path, dropped = self._segments[(self._segment + 1) % 2], 0
-        with suppress(FileNotFoundError):
-            dropped = os.stat(path).st_size
-        following = _create(path)
-        os.close(self._descriptor)
-        self._descriptor = following
-        self._dropped_bytes += dropped
-        self._segment += 1
+        following = self._segment + 1
+        if following < 2:
+            self._segments.append(create_file(self._segment_paths[following]))
+        else:
+            overwritten = self._segments[following % 2]
+            dropped = os.fstat(overwritten).st_size
+            os.ftruncate(overwritten, 0)
+            self._dropped_bytes += dropped
+        self._segment = following
         self._segment_left = self._segment_bytes
 
     def _join(self) -> None:
         """Appends the segments to the head, older first, with a line that says what is missing."""
-        older_first = (self._segments[(self._segment + 1) % 2], self._segments[self._segment % 2])
-        with open(self._path, "ab") as log:
-            if self._dropped_bytes:
-                log.write(f"\n[conductor: {self._dropped_bytes} bytes left out here]\n".encode())
-            for path in older_first:
-                with suppress(FileNotFoundError), open(path, "rb") as segment:
-                    while piece := segment.read(1 << 20):
-                        log.write(piece)
-        for path in older_first:
-            with suppress(FileNotFoundError):
+        if self._dropped_bytes:
+            write_all(self._head, f"\n[conductor: {self._dropped_bytes} bytes left out here]\n".encode())
+        for number in (self._segment + 1, self._segment):
+            if number % 2 < len(self._segments):
+                self._copy(self._segments[number % 2])
+        for path in self._segment_paths:
+            with suppress(OSError):
                 os.unlink(path)
 
-
-def _create(path: str) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    return os.open(path, flags, 0o600)
+    def _copy(self, segment: int) -> None:
+        """No more than we wrote, whatever the agent has put there since."""
+        position = 0
+        while piece := os.pread(segment, min(_PIECE, self._segment_bytes - position), position):
+            write_all(self._head, piece)
+            position += len(piece)

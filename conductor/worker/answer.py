@@ -25,7 +25,7 @@ def write_answer(directory: str, text: str, masker: Masker) -> str:
 
 
 def _own_file(path: str, masker: Masker, most_characters: int = _LARGEST_RESULT) -> str | None:
-    """What the agent wrote there, masked and cut in place; None where it wrote no regular file."""
+    """What the agent wrote there, masked and cut; None where it wrote no regular file."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             os.unlink(path)
@@ -34,7 +34,7 @@ def _own_file(path: str, masker: Masker, most_characters: int = _LARGEST_RESULT)
     except OSError:
         return None
     text = masker.mask_bytes(raw).decode("utf-8", "replace")[:most_characters]
-    if text.encode() != raw or os.stat(path).st_size != len(raw):
+    if text.encode() != raw or os.lstat(path).st_size != len(raw):
         write_plain(path, text.encode())
     return text
 

@@ -16,7 +16,7 @@ from conductor.domain.masking import Masker, masked_spec, secret_values
 from conductor.domain.outcome import AgentFacts, Outcome, TaskResult
 from conductor.domain.tally import Tally
 from conductor.domain.task import Claim
-from conductor.kit.durable import write_plain
+from conductor.kit.durable import append_bytes, write_plain
 from conductor.kit.filesystem import remove_tree
 from conductor.ports import AgentReport, Ending
 from conductor.worker.agent_log import AgentLog
@@ -298,8 +298,9 @@ def _mask_task_file(claim: Claim, masker: Masker) -> None:
 def _told(error: Exception, claim: Claim, masker: Masker) -> str:
     """One line for a person; the traceback of what nobody foresaw stands at the end of the agent's log."""
     foreseen = isinstance(error, BadTask | OSError)
-    with suppress(OSError), open(f"{claim.directory}/agent.log", "ab") as log:
-        log.write(b"" if foreseen else masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace"))
+    trace = b"" if foreseen else masker.mask(traceback.format_exc()).encode("utf-8", "backslashreplace")
+    with suppress(OSError):  # where the agent put something else than its log, it is left alone
+        append_bytes(f"{claim.directory}/agent.log", trace)
     if foreseen:
         return masker.mask(str(error))
     return masker.mask(f"{type(error).__name__}: {error}")
@@ -308,6 +309,7 @@ def _told(error: Exception, claim: Claim, masker: Masker) -> str:
 def _refused(claim: Claim, error: Exception, masker: Masker, started: float) -> TaskResult:
     """What could not be prepared: a task that asks for what there isn't needs somebody to change it first."""
     reason = _told(error, claim, masker)
-    write_answer(claim.directory, reason, Masker())
+    with suppress(OSError):  # the record holds the reason too
+        write_answer(claim.directory, reason, Masker())
     failure = Failure.BAD_CONFIG if isinstance(error, BadTask) else Failure.NONE
     return TaskResult(Outcome.FAILED, reason, reason, started, started, failure=failure)

@@ -10,7 +10,7 @@ from typing import Any
 from conductor.domain.agent_events import AgentEvent, Progress, Text, ToolCall, ToolResult, event_fields
 from conductor.domain.lines import format_timestamp
 from conductor.domain.masking import Masker
-from conductor.kit.durable import write_all
+from conductor.kit.durable import create_file, write_all
 
 _BULK = (Text, Progress, ToolCall, ToolResult)
 _PENDING_BYTES = 65536
@@ -57,8 +57,7 @@ class EventFile:
         raw, self._pending, self._pending_bytes = b"".join(self._pending), [], 0
         try:
             if self._descriptor < 0:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._descriptor = os.open(self._path, flags, 0o600)
+                self._descriptor = create_file(self._path)
             write_all(self._descriptor, raw)
         except OSError:
             return

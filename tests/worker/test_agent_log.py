@@ -59,15 +59,53 @@ def test_silence_leaves_an_empty_log(path: Path) -> None:
     assert written(path, b"", b"") == b""
 
 
-def test_a_link_where_the_log_should_be_is_not_followed(path: Path, tmp_path: Path) -> None:
+def test_a_link_where_the_log_should_be_is_not_followed_but_replaced(path: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("keep me")
     path.symlink_to(precious)
 
-    with pytest.raises(OSError, match="symbolic links"):
-        AgentLog(str(path), 1 << 20, Masker())
+    assert written(path, b"said\n") == b"said\n"
 
+    assert not path.is_symlink()
     assert precious.read_text() == "keep me"
+
+
+@pytest.mark.parametrize("name", ["agent.log", "agent.log.tail-a", "agent.log.tail-b"])
+def test_what_is_put_in_the_place_of_the_log_or_its_tail_is_neither_read_nor_written(
+    path: Path, tmp_path: Path, name: str
+) -> None:
+    # given a log that is in all of its files
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    log = AgentLog(str(path), 4096, Masker())
+    log.write(b"said\n" * 1000)
+    assert sorted(os.listdir(tmp_path)) == ["agent.log", "agent.log.tail-a", "agent.log.tail-b", "secret"]
+    kept = path.with_name("kept")
+    os.link(path, kept)
+
+    # when one of them is replaced by a link
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(secret)
+    log.write(b"more\n" * 1000)
+    log.close()
+
+    # then what was said is whole in the log that was begun, and nothing else in it or outside of it
+    assert secret.read_text() == "s3cret"
+    head, _, tail = LEFT_OUT.split(kept.read_bytes())
+    assert b"said\n" * 409 in head
+    assert tail.endswith(b"more\nmore\n")
+    assert b"s3cret" not in head + tail
+
+
+def test_no_more_of_a_tail_is_joined_than_was_said(path: Path) -> None:
+    log = AgentLog(str(path), 4096, Masker())
+    log.write(b"said\n" * 1000)
+    with open(f"{path}.tail-a", "ab") as tail:
+        tail.truncate(1 << 30)
+
+    log.close()
+
+    assert path.stat().st_size <= 4096 + 60
 
 
 # -- the cap
