@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from conductor.gate.exchange import ClientLeft, Exchange, Passage
-from conductor.gate.forms import call_kind, own_answer
+from conductor.gate.forms import call_kind, may_pass, own_answer
 from conductor.gate.heads import LONGEST_HEAD, BadHead, RequestHead, parse_request, words_of
 from conductor.gate.wire import READABLE, Wire, wait
 
@@ -61,6 +61,8 @@ class Conversation:
             return self._refuse(403, "this address serves one agent alone: the key of its gate is missing or wrong")
         if "websocket" in words_of(head.headers, "upgrade"):
             return self._refuse(426, "no WebSocket here: use HTTP")
+        if not may_pass(head):
+            return self._refuse(403, f"only model calls pass this gate, not {head.method} {head.path[:200]}")
         exchange = self._exchange = Exchange(self._passage, self._client, head)
         try:
             if self._passage.refused and call_kind(head):

@@ -1,5 +1,5 @@
-"""What differs between the protocols of providers: which paths are model calls, where a key stands, how an error
-looks. `form` is anthropic, openai or gemini."""
+"""What differs between the protocols of providers: which requests are model calls and which others
+may pass, where a key stands, how an error looks. `form` is anthropic, openai or gemini."""
 
 from __future__ import annotations
 
@@ -12,20 +12,46 @@ from dataclasses import dataclass
 
 from conductor.gate.heads import Headers, RequestHead, end_to_end, render, values
 
+_PLAIN = re.compile(r"(?:/[\w.:@+~-]+)*/*", re.ASCII)
 _MODEL_CALLS = (
-    (re.compile(r"/messages$"), "messages"),
-    (re.compile(r"/responses(?:/compact)?$"), "responses"),
-    (re.compile(r"/(?:chat/)?completions$"), "chat"),
-    (re.compile(r":(?:stream)?[gG]enerateContent$"), "generate"),
+    (re.compile(r"(?:.*/v\d\w*)?/messages"), "messages"),
+    (re.compile(r"(?:.*/v\d\w*)?/responses(?:/compact)?"), "responses"),
+    (re.compile(r"(?:.*)/(?:chat/)?completions"), "chat"),
+    (re.compile(r".*:(?:stream)?[gG]enerateContent"), "generate"),
 )
+_FREE = (
+    ("POST", re.compile(r"(?:.*/v\d\w*)?/messages/count_tokens|.*:countTokens")),
+    ("GET", re.compile(r"(?:/v\d\w*)?/models(?:/.+)?|/?")),
+    ("HEAD", re.compile(r"(?:/v\d\w*)?/models(?:/.+)?|/?")),
+)
+"""What costs nothing and agents ask for: how long a prompt is, which models there are, whether anybody is there."""
 _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
 
 
 def call_kind(head: RequestHead) -> str:
     """Which API of models the request calls: messages, responses, chat or generate; empty: none."""
-    if head.method != "POST":
+    path = _plain_path(head.path)
+    if head.method != "POST" or path is None:
         return ""
-    return next((kind for pattern, kind in _MODEL_CALLS if pattern.search(head.path)), "")
+    return next((kind for pattern, kind in _MODEL_CALLS if pattern.fullmatch(path)), "")
+
+
+def may_pass(head: RequestHead) -> bool:
+    """Whether the request may go upstream with the real key: a model call, which is counted, or one of the few that
+    cost and change nothing. Batches, files and the account's administration would go past every budget."""
+    path = _plain_path(head.path)
+    if path is None:
+        return False
+    return bool(call_kind(head)) or any(head.method == method and rule.fullmatch(path) for method, rule in _FREE)
+
+
+def _plain_path(path: str) -> str | None:
+    """As a provider may understand it: percent-decoded, without slashes at its end. None: it has what two readers
+    could understand in two ways."""
+    plain = re.sub(r"%([0-9A-Fa-f]{2})", lambda match: chr(int(match[1], 16)), path)
+    if not _PLAIN.fullmatch(plain) or {".", ".."} & set(plain.split("/")):
+        return None
+    return plain.rstrip("/")
 
 
 def worthless_key(form: str, random_bytes: Callable[[int], bytes]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor.domain.masking import MASK, Masker
-from conductor.gate.forms import call_kind, worthless_key
+from conductor.gate.forms import call_kind, may_pass, worthless_key
 from conductor.gate.framing import BadFraming, Chunked, Sized
 from conductor.gate.heads import BadHead, RequestHead, parse_answer, parse_request
 from conductor.gate.upstream import Address, address_of, proxy_for
@@ -72,10 +72,45 @@ def test_a_head_is_read_or_refused(raw: bytes) -> None:
         ("POST", "/v1beta/models/x:streamGenerateContent?alt=sse", "generate"),
         ("POST", "/v1beta/models/x:countTokens", ""),
         ("GET", "/v1/responses", ""),
+        ("POST", "/v1/message%73", "messages"),
+        ("POST", "/v1/messages/", "messages"),
+        ("POST", "/v1/responses/%2F?x", "responses"),
+        ("POST", "/v1beta/models/x%3agenerateContent", "generate"),
+        ("POST", "/openai/deployments/d/chat/completions", "chat"),
     ],
 )
 def test_which_requests_are_model_calls(method: str, target: str, kind: str) -> None:
     assert call_kind(RequestHead(method, target, 1, ())) == kind
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "passes"),
+    [
+        ("POST", "/v1/messages?beta=true", True),
+        ("POST", "/v1/messages/count_tokens", True),
+        ("POST", "/v1beta/models/x:countTokens", True),
+        ("GET", "/v1/models?client_version=1", True),
+        ("GET", "/models", True),
+        ("GET", "/v1/models/vendor/name-1.5:free", True),
+        ("HEAD", "/", True),
+        ("GET", "/", True),
+        ("POST", "/v1/messages/batches", False),
+        ("POST", "/v1/message%2573", False),
+        ("GET", "/v1/messages", False),
+        ("GET", "/v1/models/../files", False),
+        ("GET", "/v1/models/%2e%2e/files", False),
+        ("GET", "/v1/models;/messages", False),
+        ("DELETE", "/v1/models/ft:own", False),
+        ("POST", "/v1/files", False),
+        ("POST", "/v1/embeddings", False),
+        ("POST", "/v1beta/models/x:batchGenerateContent", False),
+        ("GET", "/v1/organizations/api_keys", False),
+        ("POST", "/v1/threads/t/messages", False),
+        ("POST", "/", False),
+    ],
+)
+def test_which_requests_may_pass(method: str, target: str, passes: bool) -> None:
+    assert may_pass(RequestHead(method, target, 1, ())) is passes
 
 
 @pytest.mark.parametrize(

@@ -328,9 +328,33 @@ def test_twenty_connections_are_served_at_once() -> None:
         assert len(calls_of(gate, 20)) == 20
 
 
+def test_what_cannot_be_metered_is_refused_without_the_key_leaving() -> None:
+    with gated(always(answer(b"{}"))) as (gate, provider):
+        for method, path in (("POST", "/v1/messages/batches"), ("POST", "/v1/files"), ("GET", "/v1/messages")):
+            with agent_line(gate) as line:
+                line.send(request(gate, path, method=method))
+                got = line.read_message()
+                assert (got.status, json.loads(got.body)["error"]["type"]) == (403, "permission_error")
+        assert provider.connections == 0
+
+
+def test_a_model_call_is_one_however_its_path_is_written() -> None:
+    with gated(always(answer(ANSWER))) as (gate, provider):
+        with agent_line(gate) as line:
+            line.send(request(gate, "/v1/message%73"))
+            assert line.read_message().status == 200
+        assert calls_of(gate)[0].usage == Usage(input=3, output=5)
+        gate.refuse("budget used up")
+        for path in ("/v1/message%73", "/v1/messages/"):
+            with agent_line(gate) as line:
+                line.send(request(gate, path))
+                assert line.read_message().status == 403
+        assert provider.connections == 1
+
+
 def test_other_paths_pass_and_are_not_told() -> None:
     with gated(always(answer(b'{"input_tokens":1}'))) as (gate, _), agent_line(gate) as line:
-        for method, path in (("POST", "/v1/messages/count_tokens"), ("GET", "/v1/models"), ("GET", "/v1/messages")):
+        for method, path in (("POST", "/v1/messages/count_tokens"), ("GET", "/v1/models"), ("GET", "/")):
             line.send(request(gate, path, method=method))
             assert line.read_message().status == 200
         line.send(request(gate, method="HEAD", path="/", body=b""))
