@@ -300,7 +300,8 @@ class Ledger(Protocol):
     """Keeps what was used, by day, project, agent and model."""
 
     def charge(self, charge: Charge) -> str:
-        """Adds it; the budget of its project or day that is now used up, for a person, or nothing."""
+        """Adds it; the budget of money or tokens, of its project or day, that is now used up, for a person, or
+        nothing. How many runs there may be is judged where they are let in."""
 
     def warning(self) -> str:
         """The budget of a project or day that the last charge brought over 80 %, for a person, or nothing: of all

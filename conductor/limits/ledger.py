@@ -118,11 +118,21 @@ def _row(fields: Mapping[str, Any]) -> tuple[RowKey, Spent]:
 
 
 def used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
-    """The budget that leaves nothing to `project` at `now`, for a person; empty: there is something left."""
+    """The budget that lets no run of `project` start at `now`, for a person; empty: there is something left."""
+    return _amount_used_up(day, project, rules) or _runs_used_up(day, project, rules, now)
+
+
+def _amount_used_up(day: Day, project: str, rules: BudgetRules) -> str:
+    """Money or tokens: those end runs too. The number of runs must not, it counts the one that would be ended."""
     for name, budget, whose in _budgets(project, rules):
         share, how_much = budget.share(*day.used(whose))
         if share >= 1.0:
             return f"budget of {name} is used up: {how_much}; it goes on at 00:00 UTC"
+    return ""
+
+
+def _runs_used_up(day: Day, project: str, rules: BudgetRules, now: float) -> str:
+    for name, budget, whose in _budgets(project, rules):
         runs = day.runs_in(hour_of(now), whose)
         if budget.runs is not None and runs >= budget.runs:
             return f"budget of {name} is used up: {runs} of {budget.runs} runs an hour; it goes on at the full hour"
@@ -190,7 +200,7 @@ class DayLedger:
             write_fields(path, day.to_fields())
         self._owed.clear()
         self._warning = nearly_used_up(before, day, project, self._rules)
-        return used_up(day, project, self._rules, now)
+        return _amount_used_up(day, project, self._rules)
 
     def used_up(self, project: str) -> str:
         """The budget that holds up `project` now, for a person, or nothing. Reads nothing where there is no budget."""

@@ -64,6 +64,15 @@ def test_a_charge_says_which_budget_it_used_up(room: Room) -> None:
     assert "budget of the day is used up: 10 of 10 usd" in ledger(room).charge(charge(7.0, 1, project="q"))
 
 
+def test_the_last_run_of_an_hour_is_let_run_and_no_other_is_let_in(room: Room) -> None:
+    room.budgets = BudgetRules(project=Budget(runs=2))
+
+    assert ledger(room).charge(charge(1.0, runs=1)) == ""
+    assert ledger(room).used_up("p") == ""
+    assert ledger(room).charge(charge(1.0, runs=1)) == ""
+    assert "2 of 2 runs an hour" in ledger(room).used_up("p")
+
+
 def test_the_charge_that_brings_a_budget_over_80_percent_warns_and_no_other(room: Room) -> None:
     room.budgets = BudgetRules(project=Budget(usd=1.0), day=Budget(tokens=1000))
     warnings = []
