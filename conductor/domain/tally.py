@@ -124,12 +124,17 @@ class Tally:
     @property
     def usage(self) -> Usage | None:
         """The fullest of what agent and gate told; None: nobody told anything."""
-        own = self._total if self._total is not None else self._added
+        own = self._own_usage
         if not self._told and not self._gate_told:
             return None
         return own if self._told and own.total >= self._by_gate.total else self._by_gate
 
     @property
+    def _own_usage(self) -> Usage:
+        return self._total if self._total is not None else self._added
+
+    @property
     def usd(self) -> float | None:
-        """As the agent told it; None: it told nothing."""
-        return self._usd
+        """As the agent told it; None: it told nothing. A cost of nothing for no tokens is what some agents tell
+        after an error of the API, whatever the calls before it cost."""
+        return None if self._usd == 0 and not self._own_usage.total else self._usd

@@ -25,6 +25,7 @@ from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
 from conductor.worker.cut import Cut
 from conductor.worker.environment import agent_environment
+from conductor.worker.earlier import read_used
 from conductor.worker.event_file import EventFile
 from conductor.worker.execute import AgentCommand, AgentProcess, Limits, ProcessEnd
 from conductor.worker.preparing import Prepared, prepare
@@ -151,7 +152,9 @@ class _Run:
         spec, setup = self._claim.spec, self._prepared.agent.setup
         budget = self._bench.config.budgets.of_task(spec)
         account = Account(spec.project, setup.name, self._prepared.prompt.model)
-        return Meter(account, budget, self._bench.ledger, self._bench.price_of_model)
+        meter = Meter(account, budget, self._bench.ledger, self._bench.price_of_model, read_used(self._claim))
+        meter.begin()
+        return meter
 
     def _report(self, end: ProcessEnd, tail: str) -> AgentReport:
         agent = self._prepared.agent
@@ -260,7 +263,7 @@ class _Run:
         if not agent.abilities.prompted:
             return None
         usd, source = cost_of(tally, prompt.model, self._bench.price_of_model)
-        if usd is None and report.usd is not None:
+        if usd is None and report.usd is not None and (report.usd or report.usage):
             usd, source = report.usd, "reported"
         return AgentFacts(
             agent=agent.setup.name,

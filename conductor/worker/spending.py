@@ -9,6 +9,7 @@ from conductor.domain.budget import WARNING_SHARE, Budget
 from conductor.domain.tally import Tally
 from conductor.domain.usage import Price, Usage
 from conductor.ports import Charge, Ledger
+from conductor.worker.earlier import NOTHING, Used
 
 _CHARGE_EVERY_SECONDS = 1.0
 
@@ -37,12 +38,19 @@ class Meter:
     """Compares what was used with the budget of the task, and charges what is new to project and day."""
 
     def __init__(
-        self, account: Account, budget: Budget, ledger: Ledger | None, price_of_model: Callable[[str], Price | None]
+        self,
+        account: Account,
+        budget: Budget,
+        ledger: Ledger | None,
+        price_of_model: Callable[[str], Price | None],
+        earlier: Used = NOTHING,
     ) -> None:
+        """`earlier`: what other attempts of the task used of the same budget; it is charged already."""
         self._account = account
         self._budget = budget
         self._ledger = ledger
         self._price_of_model = price_of_model
+        self._earlier = earlier
         self._charged = Usage()
         self._charged_usd: float | None = None
         self._runs = 1
@@ -58,18 +66,27 @@ class Meter:
         self.spent = ""
         """Which budget is used up."""
 
+    def begin(self) -> None:
+        """Charges the run before it used anything, so that those which start together are counted."""
+        self._charge(Tally(), Usage(), None)
+
     def update(self, tally: Tally, now: float) -> None:
         """Looks at what was told; `now` in monotonic seconds."""
-        usage = tally.usage
-        if usage is None or self.spent:
-            return
         usd, _ = cost_of(tally, self._account.model, self._price_of_model)
-        share, told = self._budget.share(usd, usage.total)
+        usage = tally.usage or Usage()
+        if self.spent:
+            return
+        used = self._earlier + Used(usage, usd)
+        if used == NOTHING:
+            return
+        share, told = self._budget.share(used.usd, used.usage.total)
+        told += ", with its earlier attempts" if self._earlier != NOTHING else ""
         if share >= 1.0:
             self.spent = f"its budget is used up: {told}"
         elif share >= WARNING_SHARE and not self._is_warned:
             self._is_warned, self.warning = True, told
-        if now >= self._next_charge and usage != self._charged:
+        is_new = usage != self._charged or (usd is not None and usd != self._charged_usd)
+        if now >= self._next_charge and is_new:
             self._next_charge = now + _CHARGE_EVERY_SECONDS
             self.spent = self.spent or self._charge(tally, usage, usd)
 

@@ -57,7 +57,12 @@ def test_what_nobody_told_is_unknown_and_not_nothing() -> None:
     assert tally().usage is None
     assert tally().usd is None
     assert tally(replace(GOOD, usage=None)).usage is None
-    assert tally(CostTold(0.0)).usd == 0.0
+
+
+def test_a_cost_of_nothing_counts_only_with_tokens_that_were_free() -> None:
+    assert tally(CostTold(0.0)).usd is None
+    assert tally(CostTold(0.0), UsageTold(Usage(), total=True), GOOD).usd is None
+    assert tally(CostTold(0.0), UsageTold(Usage(5))).usd == 0.0
 
 
 def test_a_limit_stands_until_a_call_succeeds() -> None:

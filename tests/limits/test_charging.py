@@ -42,6 +42,8 @@ def spent_by(room: Room, model: str, events: Sequence[AgentEvent]) -> Spent:
         (UNKNOWN, [], "?", 1, 0),
         (KNOWN, [], "?", 1, 0),
         (UNKNOWN, [CostTold(0.25)], "0.25", 0, 0),
+        (UNKNOWN, [CostTold(0.25), CostTold(0.5)], "0.75", 0, 0),
+        (UNKNOWN, [CostTold(0.0)], "?", 1, 0),
     ],
 )
 def test_a_cost_is_known_once_it_was_told_or_can_be_computed(
@@ -71,3 +73,16 @@ def test_a_run_that_brings_its_projects_budget_over_80_percent_is_told_of_it(roo
         "15 of 16 usd",
         "budget of project p is used up: 15 of 12 usd; it goes on at 00:00 UTC",
     )
+
+
+def test_a_run_is_counted_from_its_start_and_once(room: Room) -> None:
+    ledger, tally = DayLedger(str(room.home), clock=room.clock), Tally()
+    meter = Meter(Account("p", "claude", KNOWN), Budget(), ledger, PriceList().price)
+
+    meter.begin()
+    assert [day.spent("p").runs for _, day in ledger.days()] == [1]
+
+    tally.take(MILLION)
+    meter.update(tally, now=0.0)
+    meter.settle(tally)
+    assert [(day.spent("p").runs, money(day.spent("p"))) for _, day in ledger.days()] == [(1, "5.00")]

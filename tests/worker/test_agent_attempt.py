@@ -249,6 +249,17 @@ def test_a_budget_ends_it_and_keeps_what_it_did(stage: Stage) -> None:
     assert (stage.folder / "RESULT.txt").read_text().startswith("half")
 
 
+def test_a_budget_is_the_tasks_and_not_each_attempts(stage: Stage) -> None:
+    (stage.folder / "result.json").write_text('{"usage": {"input": 60}}')
+
+    result = stage.done(f"{ANSWERED}; sleep 40", attempt=2, budget="150tok")
+
+    assert result.outcome is Outcome.BUDGET
+    assert "170 of 150 tokens, with its earlier attempts" in result.reason
+    assert result.facts is not None
+    assert result.facts.usage == Usage(input=100, output=10)
+
+
 def test_a_cut_stream_that_the_agent_calls_a_success_is_none(stage: Stage) -> None:
     stage.calls = (replace(GOOD, complete=False),)
 

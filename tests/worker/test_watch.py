@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from conductor.domain.agent_events import Call, Limit, Text, UsageTold, event_fields
+from conductor.domain.agent_events import Call, CostTold, Limit, Text, UsageTold, event_fields
 from conductor.domain.budget import Budget
 from conductor.domain.masking import Masker
 from conductor.domain.usage import Price, Usage
 from conductor.ports import Charge
 from conductor.testing.gate import ToldGate
 from conductor.worker.cut import Cut
+from conductor.worker.earlier import NOTHING, Used
 from conductor.worker.event_file import EventFile
 from conductor.worker.spending import Account, Meter
 from conductor.worker.watch import Patience, Watch
@@ -42,12 +43,12 @@ class Book:
 class Scene:
     """A watch over a gate and an output that the test speaks into."""
 
-    def __init__(self, folder: Path, budget: Budget) -> None:
+    def __init__(self, folder: Path, budget: Budget, earlier: Used = NOTHING) -> None:
         self.path = folder / "agent.jsonl"
         self.gate = ToldGate()
         self.book = Book()
         self.notices: list[tuple[str, dict[str, object]]] = []
-        meter = Meter(Account("p", "player", "asked"), budget, self.book, lambda model: Price(10_000, 10_000))
+        meter = Meter(Account("p", "player", "asked"), budget, self.book, lambda model: Price(10_000, 10_000), earlier)
         self.watch = Watch(
             OwnSchema(),
             self.gate,
@@ -58,7 +59,7 @@ class Scene:
             lambda: NOW,
         )
 
-    def hear(self, *events: Text | UsageTold) -> None:
+    def hear(self, *events: Text | UsageTold | CostTold) -> None:
         self.watch.hear(b"".join(json.dumps(event_fields(event)).encode() + b"\n" for event in events))
 
     def call(self, *calls: Call) -> None:
@@ -105,6 +106,29 @@ def test_money_that_nobody_reports_is_computed_from_prices(tmp_path: Path) -> No
     assert scene.watch.why_cut(0.0) is Cut.BUDGET
     assert scene.watch.spent == "its budget is used up: 2 of 2 usd"
     scene.watch.close()
+
+
+def test_an_agent_that_tells_its_cost_alone_is_stopped_by_it(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, Budget(usd=2.0))
+
+    scene.hear(CostTold(2.5))
+
+    assert scene.watch.why_cut(0.0) is Cut.BUDGET
+    assert scene.watch.spent == "its budget is used up: 2.5 of 2 usd"
+    scene.watch.close()
+    assert [charge.usd for charge in scene.book.charges] == [2.5]
+
+
+def test_what_earlier_attempts_used_counts_and_is_not_charged_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, Budget(tokens=1000), Used(Usage(input=700)))
+    assert scene.watch.why_cut(0.0) is None
+
+    scene.call(GOOD, GOOD)
+
+    assert scene.watch.why_cut(0.0) is Cut.BUDGET
+    assert "1100 of 1000 tokens, with its earlier attempts" in scene.watch.spent
+    scene.watch.close()
+    assert sum(charge.usage.total for charge in scene.book.charges) == 400
 
 
 def test_the_budget_of_its_project_stops_it_too(scene: Scene) -> None:
