@@ -132,6 +132,17 @@ def is_exposed(url: str) -> bool:
     return parts.scheme != "https" and not (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1"))
 
 
+def is_private(url: str) -> bool:
+    """Whether it is plain http to a literal address of one's own network: a name may lead anywhere tomorrow."""
+    from ipaddress import ip_address
+
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and ip_address(parts.hostname or "").is_private
+    except ValueError:
+        return False
+
+
 def addresses_in(settings: Mapping[str, Any]) -> dict[str, str]:
     """Every address of a model API in settings as they were read, unchecked."""
     providers = settings.get("providers")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
-from conductor.domain.exposure import is_exposed
+from conductor.domain.exposure import is_exposed, is_private
 from conductor.domain.providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
 from conductor.settings.generic import GenericOptions
 from conductor.settings.values import Bytes, Name, Strict
@@ -25,8 +25,8 @@ def _key_reference(text: str) -> str:
 
 
 def _base_url(url: str) -> str:
-    if url and (is_exposed(url) or not urlsplit(url).hostname):
-        raise ValueError("a provider is reached by https://, or by http:// on this machine alone")
+    if url and ((is_exposed(url) and not is_private(url)) or not urlsplit(url).hostname):
+        raise ValueError("a provider is reached by https://, or by http:// on this machine or at a private IP address")
     return url.rstrip("/")
 
 

@@ -93,8 +93,13 @@ def test_a_key_in_the_settings_is_told_by_its_line(safe: Shell) -> None:
 
 
 def test_settings_that_can_t_be_read_are_a_finding_and_hide_no_other(safe: Shell) -> None:
-    settings(safe, providers={"far": {"form": "openai", "base_url": "http://10.0.0.5:11434"}})
+    settings(safe, providers={"far": {"form": "openai", "base_url": "http://8.8.8.8:11434"}})
     assert [one["kind"] for one in findings(safe)] == ["exposed", "settings"]
+
+
+def test_plain_http_on_ones_own_network_is_a_choice_that_is_told(safe: Shell) -> None:
+    settings(safe, providers={"near": {"form": "openai", "base_url": "http://10.0.0.5:11434"}})
+    assert [(one["kind"], one["where"]) for one in findings(safe)] == [("exposed", "providers.near.base_url")]
 
 
 def test_agents_that_run_unconfined_are_told(safe: Shell) -> None:

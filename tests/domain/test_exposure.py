@@ -13,6 +13,7 @@ from conductor.domain.exposure import (
     addresses_in,
     holds_key,
     is_exposed,
+    is_private,
     judge_addresses,
     judge_agents,
     judge_home,
@@ -131,6 +132,25 @@ def test_agents_that_nothing_confines_are_told(setup: AgentSetup, graves: list[b
 )
 def test_what_goes_unencrypted_beyond_this_machine_is_exposed(url: str, exposed: bool) -> None:
     assert is_exposed(url) is exposed
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("http://10.0.0.5:11434", True),
+        ("http://192.168.1.2/v", True),
+        ("http://[fd00::1]:80", True),
+        ("http://8.8.8.8", False),
+        ("http://10.0.0.5@example.com", False),
+        ("http://10.0.0.5.example.com", False),
+        ("http://gpu.local", False),
+        ("ftp://10.0.0.5", False),
+        ("http://[::1", False),
+        ("", False),
+    ],
+)
+def test_only_literal_addresses_of_ones_own_network_are_private(url: str, private: bool) -> None:
+    assert is_private(url) is private
 
 
 def test_addresses_and_secrets_are_found_in_settings_of_any_form() -> None:
