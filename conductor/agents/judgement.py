@@ -54,7 +54,7 @@ def _why_no_success(ending: Ending, *, tolerant: bool) -> tuple[Failure, str]:
         if told.last_call is not None and told.last_call.status == 200 and _broke_off(told.last_call):
             return Failure.CUT, "the answer broke off: the stream was cut, although the agent calls it a success"
         if told.denials and not tolerant:
-            return Failure.DENIED, f"refused: {'; '.join(told.denials[:5])}"
+            return Failure.DENIED, f"refused: {'; '.join(list(told.denials)[:5])}"
         return (Failure.NONE, "") if told.text.strip() else (Failure.EMPTY, "it ended well and said nothing")
     said = _said(told)
     failure = _class_of(told, said or plain_lines(ending.tail)[-4000:])
@@ -75,7 +75,7 @@ def _said(told: Tally) -> str:
     """What the agent or its provider says of the failure, in one line."""
     if told.end is not None and told.end.reason:
         return one_line(told.end.reason)
-    finals = [error for error in told.errors if error.final] or told.errors[-1:]
+    finals = [error for error in told.errors if error.final] or list(told.errors)[-1:]
     if finals:
         return one_line(finals[-1].message)
     if told.last_call is not None and told.failed_calls:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from conductor.domain.agent_events import (
     AgentEvent,
     Call,
@@ -22,6 +24,8 @@ from conductor.domain.agent_events import (
 from conductor.domain.usage import Usage
 
 _LONGEST_TEXT = 1_048_576
+_MOST_KEPT = 100
+"""Errors and refusals: an agent in a loop may tell as many as it likes."""
 
 
 class Tally:
@@ -32,18 +36,23 @@ class Tally:
         self.session = self.model = self.version = ""
         self.turns: int | None = None
         self.tools = 0
-        self.denials: list[str] = []
+        self.denials: deque[str] = deque(maxlen=_MOST_KEPT)
+        """The last."""
+        self.denied = 0
         self.retries = 0
         self.end: End | None = None
         self.limit: Limit | None = None
         """The last refusal that no success followed."""
         self._limit_is_exact = False
         """Told by the provider itself: the agent's own words are less exact, or do not say until when."""
-        self.errors: list[Error] = []
+        self.errors: deque[Error] = deque(maxlen=_MOST_KEPT)
+        """The last."""
+        self.failed = 0
+        """Errors told in all."""
         self.calls = 0
         self.last_call: Call | None = None
         self.failed_calls = 0
-        """In a row, up to now."""
+        """In a row, up to now; one that the agent itself left did not fail."""
         self._final: str | None = None
         self._parts: list[str] = []
         self._length = 0
@@ -65,9 +74,9 @@ class Tally:
                 self.tools += 1
             case ToolResult():
                 if event.denied:
-                    self.denials.append(event.text[:200] or event.id)
+                    self._take_denial(event.text[:200] or event.id)
             case Denied():
-                self.denials.append(event.what)
+                self._take_denial(event.what)
             case Retry():
                 self.retries += 1
             case LimitHit() if event.rejected and not self._limit_is_exact:
@@ -79,6 +88,7 @@ class Tally:
                 self._usd = event.usd if event.total else (self._usd or 0.0) + event.usd
             case Error():
                 self.errors.append(event)
+                self.failed += 1
             case End():
                 self.end = event
                 self.turns = event.turns if event.turns is not None else self.turns
@@ -86,6 +96,10 @@ class Tally:
                 self._take_call(event)
             case Progress() | LimitHit():
                 pass
+
+    def _take_denial(self, what: str) -> None:
+        self.denials.append(what)
+        self.denied += 1
 
     def _take_text(self, event: Text) -> None:
         if event.final:
@@ -104,14 +118,16 @@ class Tally:
 
     def _take_call(self, call: Call) -> None:
         self.calls += 1
-        self.last_call = call
+        gave_up = call.left and (call.status is None or call.status < 400)
+        if not gave_up or not self.failed_calls:
+            self.last_call = call
         self.model = self.model or call.model
         if call.usage is not None:
             self._gate_told = True
             self._by_gate += call.usage
         if call.status is not None and call.status < 400 and call.complete:
             self.failed_calls, self.limit, self._limit_is_exact = 0, None, False
-        else:
+        elif not gave_up:
             self.failed_calls += 1
             if call.limit is not None:
                 self.limit, self._limit_is_exact = call.limit, call.limit.resets_at is not None

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from conductor.domain.agent_events import AgentEvent, Progress, Text, ToolCall, ToolResult, event_fields
+from conductor.domain.agent_events import AgentEvent, End, Progress, Text, ToolCall, ToolResult, event_fields
 from conductor.domain.lines import format_timestamp
 from conductor.domain.masking import Masker
 from conductor.kit.durable import create_file, write_all
@@ -18,12 +18,13 @@ _PENDING_BYTES = 65536
 
 class EventFile:
     """Lines appear at once, in one write for all that came together. Beyond `cap_bytes` only what an end is judged
-    by is still written: usage, limits, errors, calls, the end. Made with its first line; a disk that refuses costs
-    lines, never the task."""
+    by is still written: usage, limits, errors, calls; beyond as much again the end alone. Made with its first line; a
+    disk that refuses costs lines, never the task."""
 
     def __init__(self, path: str, cap_bytes: int, masker: Masker) -> None:
         self._path = path
         self._left = cap_bytes
+        self._beyond = -cap_bytes
         self._masker = masker
         self._descriptor = -1
         self._pending: list[bytes] = []
@@ -38,7 +39,7 @@ class EventFile:
             self._last_progress = event.what
         else:
             self._last_progress = ""
-        if self._left <= 0 and isinstance(event, _BULK):
+        if not isinstance(event, End) and self._left <= (0 if isinstance(event, _BULK) else self._beyond):
             return
         self.add_fields(event_fields(event))
 

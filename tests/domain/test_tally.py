@@ -11,7 +11,9 @@ from conductor.domain.agent_events import (
     AgentEvent,
     Call,
     CostTold,
+    Denied,
     End,
+    Error,
     Limit,
     LimitHit,
     Started,
@@ -102,7 +104,7 @@ def test_tools_denials_turns_and_who_it_was_are_kept() -> None:
     )
 
     assert (told.session, told.model, told.version) == ("s-1", "opus", "2.1")
-    assert (told.tools, told.denials, told.turns) == (2, ["not allowed"], 3)
+    assert (told.tools, list(told.denials), told.turns) == (2, ["not allowed"], 3)
     assert told.end == End(True, turns=3)
 
 
@@ -113,3 +115,19 @@ def test_usage_adds_up_and_what_came_on_top_is_the_rest(parts: list[Usage]) -> N
     assert whole.total == sum(part.total for part in parts)
     for part in parts:
         assert (whole - part) + part == whole
+
+
+def test_of_errors_and_refusals_without_end_the_last_are_kept_and_all_are_counted() -> None:
+    told = tally(*[event for number in range(150) for event in (Error(f"e{number}"), Denied(f"d{number}"))])
+
+    assert (len(told.errors), told.errors[-1].message, told.failed) == (100, "e149", 150)
+    assert (len(told.denials), told.denials[-1], told.denied) == (100, "d149", 150)
+
+
+def test_a_call_that_the_agent_itself_left_has_not_failed() -> None:
+    left = replace(GOOD, complete=False, left=True)
+    assert tally(left, left).failed_calls == 0
+    assert tally(REFUSED, left).failed_calls == 1
+    assert tally(REFUSED, left).last_call == REFUSED
+    assert tally(replace(REFUSED, left=True)).failed_calls == 1
+    assert tally(replace(left, left=False)).failed_calls == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor.domain.agent_events import Call, CostTold, Limit, Text, UsageTold, event_fields
+from conductor.domain.agent_events import Call, CostTold, End, Error, Limit, Text, UsageTold, event_fields
 from conductor.domain.budget import Budget
 from conductor.domain.masking import Masker
 from conductor.domain.usage import Price, Usage
@@ -181,6 +181,18 @@ def test_six_calls_in_a_row_that_fail_are_enough(scene: Scene) -> None:
 
     scene.call(Call("/v1/messages", None, error="connection refused"))
     assert scene.watch.why_cut(0.0) is Cut.HOPELESS
+
+
+def test_errors_beyond_as_much_again_are_not_written_and_the_end_is(tmp_path: Path) -> None:
+    path = tmp_path / "agent.jsonl"
+    events = EventFile(str(path), 1000, Masker())
+    for event in (Text("x" * 1000), *[Error("y" * 100)] * 50, End(True)):
+        events.add(event)
+    events.close()
+
+    told = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert (told[0], told[1], told[-1]) == ("text", "error", "end")
+    assert path.stat().st_size < 2500
 
 
 def test_what_is_written_is_masked_and_capped_and_the_end_still_told(scene: Scene) -> None:
