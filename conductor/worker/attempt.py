@@ -24,8 +24,8 @@ from conductor.worker.answer import write_answer
 from conductor.worker.bench import Workbench
 from conductor.worker.config import WorkerConfig
 from conductor.worker.cut import Cut
-from conductor.worker.environment import agent_environment
 from conductor.worker.earlier import read_used
+from conductor.worker.environment import agent_environment
 from conductor.worker.event_file import EventFile
 from conductor.worker.execute import AgentCommand, AgentProcess, Limits, ProcessEnd
 from conductor.worker.preparing import Prepared, prepare

@@ -164,7 +164,7 @@ def test_a_refusal_that_only_claude_s_result_tells_is_told_too() -> None:
 
     told = tally_of(ClaudeReader(), json.dumps(result).encode())
 
-    assert told.denials == ["Bash: "]
+    assert list(told.denials) == ["Bash: "]
 
 
 @pytest.mark.parametrize(
