@@ -50,8 +50,8 @@ def after_attempt(
     """What follows on an attempt that ended with `outcome`. `chance` in [0, 1) makes the jitter.
 
     A failure is retried `retries` times: `retries_for` tells how many its class allows. A limited attempt does not
-    count and goes back to the head of its pool: the doorkeeper holds it up there. A lost attempt is retried in any case, `max_lost` attempts in all, the
-    first at once.
+    count and goes back to the head of its pool: the doorkeeper holds it up there. A lost attempt is retried in any
+    case, `max_lost` attempts in all, the first at once.
     """
     if outcome is Outcome.SUCCESS:
         return Verdict(NextState.ENDED, Status.SUCCESS, tries)
