@@ -196,7 +196,7 @@ def test_a_result_that_a_full_disk_refused_is_recorded_once_when_there_is_room(
     # when the disk runs full, then the task ends, its record is refused, and there is room again
     filler = fill(small_disk)
     end.touch()
-    eventually(Path(home.attempt(task, 1), "result.json").exists, what="a record that is begun")
+    eventually(Path(home.attempt(task, 1), "SUMMARY.txt").exists, what="the end of its work")
     assert statuses(home, task) == []
     filler.unlink()
     # then the attempt is recorded once, as what it was

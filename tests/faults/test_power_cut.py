@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from conductor.domain.home import Home
+from conductor.kit import durable
 from conductor.kit.durable import sync_directory, write_plain
 from conductor.queue import accepting, attempts, directory, files, inbox, layout, records, shelves, unpacking
 from conductor.queue.results_log import ResultsLog
@@ -137,6 +138,10 @@ def _with_plain_writes(module: object) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: patch.setattr(module, "write_synced", write_plain)
 
 
+def _with_plain_records(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(durable, "write_synced", write_plain)
+
+
 BROKEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "no folder is synced": ("submit with an id", _without_folder_syncs),
     "a new home's folders are not synced": ("submit into a new home", _without_syncs_of("", layout)),
@@ -154,8 +159,8 @@ BROKEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
         lambda patch: patch.setattr(files.QueueFiles, "sync", lambda self, target: None),
     ),
     "a claim is not synced": ("claim", _without_syncs_of("/claimed", attempts)),
-    "a record's bytes are not synced": ("finish well", _with_plain_writes(records)),
-    "a record's name is not synced": ("finish well", _without_syncs_of("", records)),
+    "a record's bytes are not synced": ("finish well", _with_plain_records),
+    "a record's name is not synced": ("finish well", _without_syncs_of("", records, durable)),
     "results.txt is not synced": ("finish well", lambda patch: patch.setattr(ResultsLog, "sync", lambda self: None)),
     "a cancelled task's claim is not synced": ("cancel a ready task", _without_syncs_of("/claimed", directory)),
     "a cancel mark is not synced": ("cancel a running task", _without_syncs_of("", directory)),
