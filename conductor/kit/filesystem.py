@@ -14,7 +14,7 @@ NETWORK_TYPES = frozenset(
 
 
 def remove_tree(folder: str) -> None:
-    """Removes `folder` and all in it as far as it can; links are not followed."""
+    """Removes `folder` and all in it as far as it can; links are not followed, `folder` itself is one of them too."""
     if os.path.islink(folder):
         with suppress(OSError):
             os.unlink(folder)

@@ -1,4 +1,4 @@
-"""Trees go whatever an agent did to them; links are not followed."""
+"""Trees that go, and nothing beyond them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,33 @@ from conductor.kit.filesystem import remove_tree
 from tests.worker.forked import in_child
 
 NOBODY = 65534
+
+
+def test_a_tree_goes_and_what_its_links_lead_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("precious")
+    tree = tmp_path / "tree"
+    (tree / "locked").mkdir(parents=True)
+    (tree / "locked" / "file").write_text("")
+    (tree / "link").symlink_to(tmp_path / "kept")
+    (tree / "locked").chmod(0o500)
+
+    remove_tree(str(tree))
+
+    assert not tree.exists()
+    assert (tmp_path / "kept" / "file").read_text() == "precious"
+
+
+def test_of_a_link_in_the_place_of_the_tree_only_the_link_goes(tmp_path: Path) -> None:
+    (tmp_path / "kept" / "folder").mkdir(parents=True)
+    (tmp_path / "kept" / "folder" / "file").write_text("precious")
+    link = tmp_path / "tree"
+    link.symlink_to(tmp_path / "kept")
+
+    remove_tree(str(link))
+
+    assert not link.is_symlink()
+    assert (tmp_path / "kept" / "folder" / "file").read_text() == "precious"
 
 
 @pytest.fixture
@@ -39,14 +66,3 @@ def test_a_tree_goes_though_a_folder_of_it_was_closed(folder: Path, closed: str)
         return tree.exists()
 
     assert not in_child(make_and_remove)
-
-
-def test_of_a_link_only_the_link_goes(folder: Path) -> None:
-    (folder / "other").mkdir()
-    (folder / "other" / "precious").write_text("keep me")
-    (folder / "tree").symlink_to("other")
-
-    remove_tree(str(folder / "tree"))
-
-    assert os.listdir(folder) == ["other"]
-    assert (folder / "other" / "precious").read_text() == "keep me"
