@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from conductor.domain.errors import LockTimeout
-from conductor.kit.durable import read_bytes, replace_file
+from conductor.kit.durable import append_bytes, read_bytes, replace_file
 from conductor.kit.lock import QuickLock
 from conductor.ports import Prompt
 
@@ -180,10 +180,5 @@ def _as_number(value: object) -> float:
 
 
 def _say(prompt: Prompt, line: str) -> None:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with suppress(OSError):
-        descriptor = os.open(f"{prompt.attempt_directory}/agent.log", flags, 0o600)
-        try:
-            os.write(descriptor, f"{line}\n".encode("utf-8", "replace"))
-        finally:
-            os.close(descriptor)
+        append_bytes(f"{prompt.attempt_directory}/agent.log", f"{line}\n".encode("utf-8", "replace"))
