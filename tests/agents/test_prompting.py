@@ -27,7 +27,7 @@ OUTSIDE_TEXTS = ("description", "verify", "specification", "project", "conventio
 def parts(**given: object) -> PromptParts:
     spec_fields = {name: given.pop(name) for name in ("description", "criteria", "verify") if name in given}
     spec = TaskSpec("t-1", **{"description": "Say hello", **spec_fields})  # type: ignore[arg-type]
-    known = {"attempt": 1, "attempt_directory": "/home/tasks/t-1/1", "workspace": "/work", **given}
+    known = {"attempt": 1, "attempt_directory": "/home/tasks/t-1/1", "workspace": "/srv/tree", **given}
     return PromptParts(spec, **known)  # type: ignore[arg-type]
 
 
@@ -112,7 +112,7 @@ def test_the_prompt_is_bounded_whatever_is_long(piece: str) -> None:
     texts = dict.fromkeys(OUTSIDE_TEXTS, endless) | {"description": "x", "verify": "x"}
 
     # when
-    prompt = compose(replace(full(texts, attempts=12), workspace="/work"), OURS)
+    prompt = compose(replace(full(texts, attempts=12), workspace="/srv/tree"), OURS)
 
     # then: three times what is let in, for the fences of what is all fence
     assert len(prompt) < 3 * 330_000

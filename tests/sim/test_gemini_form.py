@@ -27,11 +27,11 @@ def test_a_prompt_is_answered_whole_and_as_a_stream(sim: Sim) -> None:
 
 
 def test_a_function_is_called_in_the_folder_that_was_told_and_its_response_ends_it(sim: Sim) -> None:
-    prompt = "I'm currently working in the directory: /work/tree\n[[write a.txt hi]]"
+    prompt = "I'm currently working in the directory: /srv/tree/tree\n[[write a.txt hi]]"
     body = gemini(prompt, tools=TOOLS)
     content = ask(f"{sim.url}{MODEL}:generateContent", body).json["candidates"][0]["content"]
     call = content["parts"][0]["functionCall"]
-    assert (call["name"], call["args"]) == ("write_file", {"file_path": "/work/tree/a.txt", "content": "hi\n"})
+    assert (call["name"], call["args"]) == ("write_file", {"file_path": "/srv/tree/tree/a.txt", "content": "hi\n"})
     given = {"functionResponse": {"id": call["id"], "name": "write_file", "response": {"output": "created"}}}
     body["contents"] += [content, {"role": "user", "parts": [given]}]
     parts = ask(f"{sim.url}{MODEL}:generateContent", body).json["candidates"][0]["content"]["parts"]
