@@ -152,9 +152,7 @@ class _Run:
         spec, setup = self._claim.spec, self._prepared.agent.setup
         budget = self._bench.config.budgets.of_task(spec)
         account = Account(spec.project, setup.name, self._prepared.prompt.model)
-        meter = Meter(account, budget, self._bench.ledger, self._bench.price_of_model, read_used(self._claim))
-        meter.begin()
-        return meter
+        return Meter(account, budget, self._bench.ledger, self._bench.price_of_model, read_used(self._claim))
 
     def _report(self, end: ProcessEnd, tail: str) -> AgentReport:
         agent = self._prepared.agent

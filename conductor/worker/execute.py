@@ -124,6 +124,8 @@ class AgentProcess:
         return gone
 
     def _run(self) -> ProcessEnd:
+        if self._watch is not None:
+            self._watch.begin()
         poll = select.poll()
         gate = self._watch.gate.fileno() if self._watch is not None and self._watch.gate is not None else -1
         for descriptor in (self._output, self._told, gate, self._pidfd, self._signals.fileno()):

@@ -66,8 +66,9 @@ class Meter:
         self.spent = ""
         """Which budget is used up."""
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         """Charges the run before it used anything, so that those which start together are counted."""
+        self._next_charge = now + _CHARGE_EVERY_SECONDS
         self._charge(Tally(), Usage(), None)
 
     def update(self, tally: Tally, now: float) -> None:

@@ -59,6 +59,11 @@ class Watch:
     def is_structured(self) -> bool:
         return self._reader is not None
 
+    def begin(self) -> None:
+        """The agent is starting: what can be done meanwhile does not hold it up."""
+        if self._meter is not None:
+            self._meter.begin(time.monotonic())
+
     def hear(self, chunk: bytes) -> None:
         """What the agent wrote to its standard output."""
         if self._reader is not None:

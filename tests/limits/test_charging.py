@@ -79,7 +79,7 @@ def test_a_run_is_counted_from_its_start_and_once(room: Room) -> None:
     ledger, tally = DayLedger(str(room.home), clock=room.clock), Tally()
     meter = Meter(Account("p", "claude", KNOWN), Budget(), ledger, PriceList().price)
 
-    meter.begin()
+    meter.begin(0.0)
     assert [day.spent("p").runs for _, day in ledger.days()] == [1]
 
     tally.take(MILLION)
