@@ -91,25 +91,24 @@ def open_layout(flag: str | None, environment: Mapping[str, str]) -> Layout:
     return open_home(find_home(environment, flag))
 
 
-def make_doors(home: Home, settings: Settings, kinds: Mapping[str, str] | None = None) -> Doors:
-    """The doorkeeper of a home, as the settings want it. `kinds`: the adapters there are, where they are known."""
+def make_doors(home: Home, settings: Settings, agents: Mapping[str, Agent] | None = None) -> Doors:
+    """The doorkeeper of a home, as the settings want it. `agents`: those that can be made, where they are known."""
     from conductor.agents.registry import installed_kinds
     from conductor.limits.doorkeeper import Doors
 
-    setups = settings.agent_setups()
-    agents = loadable_agents({name: one.to_dict() for name, one in setups.items()}, kinds or installed_kinds())
+    agents = loadable_agents(settings, installed_kinds()) if agents is None else agents
     declared = {name: agent.abilities.memory_bytes for name, agent in agents.items()}
-    return Doors(home.path, setups, declared, (settings.limits.rules(), settings.budgets.rules()))
+    return Doors(home.path, settings.agent_setups(), declared, (settings.limits.rules(), settings.budgets.rules()))
 
 
-def loadable_agents(setups: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, str]) -> dict[str, Agent]:
+def loadable_agents(settings: Settings, kinds: Mapping[str, str]) -> dict[str, Agent]:
     """Every agent that can be made. One whose adapter is missing or broken fails its tasks with the reason."""
-    from conductor.agents.registry import registry
+    from conductor.agents.registry import make_agent
 
-    load, found = registry(setups, kinds), {}
-    for name in setups:
+    found = {}
+    for name, setup in settings.agent_setups().items():
         with suppress(Exception):  # a plug-in may raise whatever it likes
-            found[name] = load(name)
+            found[name] = make_agent(setup, kinds)
     return found
 
 

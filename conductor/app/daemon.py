@@ -28,8 +28,8 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     )
 
 
-def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> SupervisorPlan:
-    """What the supervisor and the nurseries are told, from checked settings."""
+def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str], agents: Mapping[str, Agent]) -> SupervisorPlan:
+    """What the supervisor and the nurseries are told, from checked settings and the agents that can be made."""
     from conductor.kit.cgroup import delegated_cgroup
     from conductor.supervisor.plan import PoolPlan, SupervisorPlan
     from conductor.supervisor.policy import RestartPolicy
@@ -37,9 +37,8 @@ def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str]) -> Super
     restart = settings.restart
     cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
     common = _common_config(home, settings, kinds, cgroup)
-    adapters = loadable_agents(common.agents, kinds)
     pools = {
-        name: PoolPlan(pool.workers, _pool_config(common, name, pool.preload, settings, adapters).to_json())
+        name: PoolPlan(pool.workers, _pool_config(common, name, pool.preload, settings, agents).to_json())
         for name, pool in settings.all_pools().items()
     }
     return SupervisorPlan(
@@ -135,14 +134,16 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
             if value:
                 os.environ[name] = value  # agents get them from us
         kinds = installed_kinds()
-        plan, rules = make_plan(layout.home, settings, kinds), settings.limits.rules()
-        queue = patient_queue(layout, retry_policy(settings), make_doors(layout.home, settings, kinds))
+        agents, rules = loadable_agents(settings, kinds), settings.limits.rules()
+        plan = make_plan(layout.home, settings, kinds, agents)
+        queue = patient_queue(layout, retry_policy(settings), make_doors(layout.home, settings, agents))
 
         def reload() -> SupervisorPlan:
             nonlocal rules
             fresh = boot.load_settings()
-            again, rules = make_plan(layout.home, fresh, kinds), fresh.limits.rules()
-            queue.use_policy(retry_policy(fresh), make_doors(layout.home, fresh, kinds))
+            agents = loadable_agents(fresh, kinds)
+            again, rules = make_plan(layout.home, fresh, kinds, agents), fresh.limits.rules()
+            queue.use_policy(retry_policy(fresh), make_doors(layout.home, fresh, agents))
             return again
 
         return boot.run(
