@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from conductor.domain.agent_setup import AgentSetup
-from conductor.domain.errors import BadTask
+from conductor.domain.models import check_thinking
 from conductor.ports import Prompt
 
 T = TypeVar("T")
@@ -39,6 +39,4 @@ def chosen_level(prompt: Prompt, setup: AgentSetup, levels: Mapping[str, T], non
     asked = prompt.thinking or setup.thinking
     if not asked:
         return none
-    if asked not in levels:
-        raise BadTask(f"thinking {asked[:40]!r}: agent {setup.name} accepts {', '.join(levels)}")
-    return levels[asked]
+    return levels[check_thinking(asked, tuple(levels), setup.name)]

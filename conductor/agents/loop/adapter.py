@@ -11,6 +11,7 @@ from conductor.agents.loop.voice import EventLines
 from conductor.agents.shape import PlainAgent
 from conductor.domain.budget import parse_budget
 from conductor.domain.errors import BadTask
+from conductor.domain.models import check_thinking
 from conductor.ports import AgentReport, Ending, EventReader, Launch, Prompt
 
 _WHOLE = ("max_turns", "budget_tokens", "window", "max_tokens")
@@ -26,10 +27,7 @@ class LoopAgent(PlainAgent):
 
     def launch(self, prompt: Prompt) -> Launch:
         """Raises BadTask."""
-        thinking = prompt.thinking or self.setup.thinking
-        if thinking and thinking not in self.abilities.thinking:
-            levels = ", ".join(self.abilities.thinking)
-            raise BadTask(f"agent {self.setup.name}: no thinking level {thinking!r}: it takes {levels}")
+        thinking = check_thinking(prompt.thinking or self.setup.thinking, self.abilities.thinking, self.setup.name)
         model = prompt.model or self.setup.model or self.default_model
         if not model:
             raise BadTask(f"agent {self.setup.name}: say which model, with --model or in its settings")
