@@ -19,7 +19,7 @@ from conductor.domain.errors import BadTask, DuplicateTask, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.home import Home
 from conductor.domain.lines import parse_description, parse_task
-from conductor.domain.task import DEFAULT_POOL, TaskSpec, check_spec
+from conductor.domain.task import DEFAULT_POOL, TaskSpec, check_spec, parse_fallback
 from conductor.kit.ids import stamped_id
 from conductor.queue.layout import Layout
 from conductor.settings.source import raw_settings
@@ -184,7 +184,7 @@ def _with_agent(spec: TaskSpec, defaults: _Defaults) -> TaskSpec:
             "no agent: say --agent command to run the description as a shell command, or set `agent:` in "
             "conductor.yaml (`conductor init` writes one)"
         )
-    for name in (agent, *(entry.partition(":")[0] for entry in spec.fallback)):
+    for name in (agent, *(parse_fallback(entry)[0] for entry in spec.fallback)):
         if name not in defaults.pools and not _is_agent(name):
             raise UsageError(f"no agent {name!r}: there is {', '.join(sorted({*installed_kinds(), *defaults.pools}))}")
     others = tuple(entry for entry in defaults.fallback if entry != agent) if agent != "command" else ()

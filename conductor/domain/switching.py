@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from conductor.domain.task import TaskSpec
-
-
-def parse_fallback(entry: str) -> tuple[str, str]:
-    """(agent, model) of `AGENT[:MODEL]`; an empty model: the agent's own."""
-    agent, _, model = entry.partition(":")
-    return agent, model
+from conductor.domain.task import TaskSpec, parse_fallback
 
 
 def without(spec: TaskSpec, passed: Collection[str]) -> TaskSpec:

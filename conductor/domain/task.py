@@ -116,6 +116,12 @@ def check_spec(spec: TaskSpec) -> TaskSpec:
     return spec
 
 
+def parse_fallback(entry: str) -> tuple[str, str]:
+    """(agent, model) of `AGENT[:MODEL]`; an empty model: the agent's own."""
+    agent, _, model = entry.partition(":")
+    return agent, model
+
+
 def _check_agent_options(spec: TaskSpec) -> None:
     if spec.model.startswith("-") or spec.thinking.startswith("-"):
         raise BadTask(f"model {spec.model[:40]!r}, thinking {spec.thinking[:40]!r}: neither may begin with a dash")
@@ -131,7 +137,7 @@ def _check_agent_options(spec: TaskSpec) -> None:
     if spec.autonomy and spec.autonomy not in tuple(Autonomy):
         raise BadTask(f"autonomy {spec.autonomy[:40]!r}: it is one of {', '.join(Autonomy)}")
     for entry in spec.fallback:
-        agent, _, model = entry.partition(":")
+        agent, model = parse_fallback(entry)
         if not ID_PATTERN.fullmatch(agent) or model.startswith("-") or "," in model:
             raise BadTask(f"fallback {entry[:80]!r} is not AGENT or AGENT:MODEL")
     for criterion in spec.criteria:

@@ -15,7 +15,7 @@ from conductor.domain.agent_setup import AgentSetup
 from conductor.domain.budget import Budget
 from conductor.domain.errors import LockTimeout
 from conductor.domain.limit_rules import BudgetRules, LimitRules
-from conductor.domain.task import TaskSpec
+from conductor.domain.task import TaskSpec, parse_fallback
 from conductor.kit.process import owner_lives
 from conductor.limits.experience import Experiences, needed_bytes
 from conductor.limits.files import FolderLock
@@ -154,7 +154,7 @@ class Doors:
     # -- inside
 
     def _wants(self, spec: TaskSpec) -> list[Want]:
-        entries = [(spec.agent, ""), *((agent, model) for agent, _, model in map(_parts, spec.fallback))]
+        entries = [(spec.agent, ""), *map(parse_fallback, spec.fallback)]
         return [Want(agent, model, self._setups.get(agent)) for agent, model in entries]
 
     def _key(self, agent: str) -> tuple[str, str]:
@@ -210,10 +210,6 @@ class Doors:
 
 def _declared(setup: AgentSetup, by_adapter: int) -> int:
     return by_adapter if setup.memory_bytes is None else setup.memory_bytes
-
-
-def _parts(entry: str) -> tuple[str, str, str]:
-    return entry.partition(":")
 
 
 def _moved(spec: TaskSpec, want: Want) -> TaskSpec:

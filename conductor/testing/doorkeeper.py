@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from conductor.domain.agent_events import Limit
-from conductor.domain.task import TaskSpec
+from conductor.domain.task import TaskSpec, parse_fallback
 
 
 class NamedDoors:
@@ -19,7 +19,7 @@ class NamedDoors:
         self._free = free
 
     def lane(self, spec: TaskSpec) -> str:
-        names = [spec.agent, *(entry.partition(":")[0] for entry in spec.fallback)]
+        names = [spec.agent, *(parse_fallback(entry)[0] for entry in spec.fallback)]
         return "" if all(name in self._free for name in names) else "+".join(names)
 
     def is_open(self, lane: str) -> bool:
@@ -27,7 +27,7 @@ class NamedDoors:
 
     def admit(self, spec: TaskSpec, worker_id: str) -> TaskSpec | None:
         for entry in (f"{spec.agent}:{spec.model}", *spec.fallback):
-            agent, _, model = entry.partition(":")
+            agent, model = parse_fallback(entry)
             if agent not in self.closed:
                 self.running[worker_id] = agent
                 return replace(spec, agent=agent, model=model)

@@ -10,8 +10,7 @@ from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.errors import BadTask
 from conductor.domain.models import check_thinking, resolve_model
 from conductor.domain.providers import KNOWN_PROVIDERS
-from conductor.domain.switching import parse_fallback
-from conductor.domain.task import Claim, TaskSpec
+from conductor.domain.task import Claim, TaskSpec, parse_fallback
 from conductor.kit.durable import write_plain
 from conductor.kit.filesystem import remove_tree
 from conductor.kit.keys import read_key, read_secrets_file
