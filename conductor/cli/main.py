@@ -13,6 +13,8 @@ from conductor.domain.errors import (
     ConductorError,
     DaemonNotRunning,
     HomeRefused,
+    NoSuchProject,
+    NoSuchRun,
     NoSuchTask,
     SettingsInvalid,
     UsageError,
@@ -80,7 +82,7 @@ def cli(context: click.Context, home: str | None) -> None:
 
 def exit_code_of(error: ConductorError) -> CliExit:
     match error:
-        case NoSuchTask():
+        case NoSuchTask() | NoSuchProject() | NoSuchRun():
             return CliExit.NO_SUCH_TASK
         case DaemonNotRunning():
             return CliExit.NO_DAEMON

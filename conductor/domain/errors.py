@@ -4,11 +4,15 @@ ConductorError
 ├── UsageError            what the caller asked for makes no sense (exit code 2)
 │   └── BadTask           a task or task line that can't be accepted
 │       └── DuplicateTask   the id is taken
+│   └── PlanInvalid         a plan with faults, every one of them told
 ├── NoSuchTask            (exit code 3)
+├── NoSuchProject, NoSuchRun  (exit code 3)
 ├── DaemonNotRunning      (exit code 4)
 ├── HomeRefused           the home can't be trusted or read (exit code 78)
 ├── SettingsInvalid       conductor.yaml or the environment is wrong (exit code 78)
 ├── LockTimeout           somebody held the queue lock for longer than anyone should
+├── StoreRefused          the database can't be read or written
+├── RepositoryBroken      git refuses, or the project's folder is not what it was
 └── Fenced                another attempt owns the task: this one's result is not recorded
 """
 
@@ -66,3 +70,34 @@ class LockTimeout(ConductorError):
 
 class Fenced(ConductorError):
     """Another attempt owns the task now, so the result of this one is not recorded."""
+
+
+class PlanInvalid(UsageError):
+    """A plan that can't be run: every fault of it, a line each."""
+
+    def __init__(self, what: str, faults: tuple[str, ...]) -> None:
+        told = "\n".join(f"  {fault}" for fault in faults)
+        super().__init__(f"{what} has {len(faults)} fault{'s' if len(faults) != 1 else ''}:\n{told}")
+        self.faults = faults
+
+
+class NoSuchProject(ConductorError):
+    """No project of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no project {name!r} here: `conductor project list` shows them, `project create` makes one")
+
+
+class NoSuchRun(ConductorError):
+    """No run with that id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"no run {run_id!r} here: `conductor runs` shows them")
+
+
+class StoreRefused(ConductorError):
+    """The database can't be read or written."""
+
+
+class RepositoryBroken(ConductorError):
+    """Git refuses, or the project's folder is not what it was."""

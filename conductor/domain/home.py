@@ -48,3 +48,16 @@ class Home:
 
     def attempt(self, task_id: str, attempt: int) -> str:
         return f"{self.tasks}/{task_id}/{attempt}"
+
+    @property
+    def database(self) -> str:
+        return f"{self.path}/conductor.db"
+
+    @property
+    def projects(self) -> str:
+        """A folder for each project: what its orchestrator keeps beside the store."""
+        return f"{self.path}/projects"
+
+    def project(self, name: str) -> str:
+        """orchestrator.lock, heartbeat, wanted, log, worktrees/, checks/, context/."""
+        return f"{self.projects}/{name}"

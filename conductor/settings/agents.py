@@ -14,6 +14,7 @@ from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.exposure import is_exposed, is_private
 from conductor.domain.providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
 from conductor.settings.generic import GenericOptions
+from conductor.settings.orchestration import OrchestratorSettings
 from conductor.settings.values import Bytes, Name, Strict
 
 
@@ -49,6 +50,7 @@ class ProviderSettings(Strict):
 class ProjectSettings(Strict):
     secrets: AbsolutePath = Field("", description="NAME=VALUE lines, mode 0600: keys for this project's agents alone")
     context: AbsolutePath = Field("", description="a file whose text every prompt of the project begins with")
+    orchestrator: OrchestratorSettings | None = Field(None, description="what differs from `orchestrator` for it")
 
 
 class AgentSettings(Strict):

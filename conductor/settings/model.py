@@ -16,6 +16,7 @@ from conductor.domain.models import merged_aliases
 from conductor.domain.task import DEFAULT_POOL
 from conductor.settings.agents import AgentSettings, BaseUrl, ProjectSettings, ProviderSettings, setups_of
 from conductor.settings.limits import BudgetSettings, LimitSettings
+from conductor.settings.orchestration import OrchestrationSettings, OrchestratorSettings, RoutingSettings
 from conductor.settings.source import raw_settings
 from conductor.settings.values import Bytes, KindName, ModelName, Name, Seconds, Strict
 
@@ -57,6 +58,8 @@ class Settings(Strict):
     projects: dict[Name, ProjectSettings] = Field({}, description="what belongs to single projects")
     limits: LimitSettings = LimitSettings.model_validate({})
     budgets: BudgetSettings = BudgetSettings.model_validate({})
+    orchestrator: OrchestrationSettings = OrchestrationSettings.model_validate({})
+    routing: RoutingSettings = RoutingSettings.model_validate({})
     prices: str = Field("prices.yaml", description="prices of models, over the shipped ones; a file, in the home")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
     max_idle_time: Seconds = Field(300.0, description="an idle worker is replaced after this")
@@ -83,6 +86,13 @@ class Settings(Strict):
     def aliases(self) -> dict[str, dict[str, str]]:
         """What `conductor.domain.models.resolve_model` looks names up in."""
         return merged_aliases(self.models)
+
+    def orchestration_of(self, project: str) -> OrchestratorSettings:
+        """What holds for one project: its own settings over those of all."""
+        common = self.orchestrator.model_dump(include=set(OrchestratorSettings.model_fields))
+        one = self.projects.get(project)
+        own = one.orchestrator.model_dump(exclude_unset=True) if one is not None and one.orchestrator else {}
+        return OrchestratorSettings.model_validate({**common, **own})
 
     def agent_setups(self) -> dict[str, AgentSetup]:
         """Every agent that tasks can name. Raises SettingsInvalid."""
@@ -118,6 +128,8 @@ _SECTIONS: dict[str, type[Strict]] = {
     "projects": ProjectSettings,
     "limits": LimitSettings,
     "budgets": BudgetSettings,
+    "orchestrator": OrchestrationSettings,
+    "routing": RoutingSettings,
 }
 
 

@@ -1,0 +1,1 @@
+"""Projects as git repositories: worktrees, kept work, merging, checks, landing."""

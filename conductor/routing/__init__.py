@@ -1,0 +1,1 @@
+"""Which agent and model suit a step."""

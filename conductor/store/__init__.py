@@ -1,0 +1,1 @@
+"""Projects, runs, steps and what became of them, in SQLite."""
