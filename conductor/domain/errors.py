@@ -6,7 +6,8 @@ ConductorError
 │       └── DuplicateTask   the id is taken
 │   └── PlanInvalid         a plan with faults, every one of them told
 ├── NoSuchTask            (exit code 3)
-├── NoSuchProject, NoSuchRun  (exit code 3)
+├── NoSuchProject         (exit code 3)
+├── NoSuchRun             (exit code 3)
 ├── DaemonNotRunning      (exit code 4)
 ├── HomeRefused           the home can't be trusted or read (exit code 78)
 ├── SettingsInvalid       conductor.yaml or the environment is wrong (exit code 78)
