@@ -172,8 +172,9 @@ class Repository(Protocol):
     def take(self, run: Run, step: Step, delegation: Delegation) -> Taken:
         """Commits what is in the worktree, whatever state its branch and index are in, and keeps it under a ref."""
 
-    def merge(self, run: Run, work: Taken, message: str) -> Merged | Conflict:
-        """Makes the commit that brings the work onto the tip; touches no branch and no folder."""
+    def merge(self, run: Run, delegation: Delegation, work: Taken, message: str) -> Merged | Conflict:
+        """Makes the commit that brings the work onto the tip, with the trailers of that round behind `message`; touches
+        no branch and no folder."""
 
     def checkout_for_check(self, run: Run, commit: str) -> str:
         """The folder in which the check runs, now holding that commit."""
@@ -183,6 +184,9 @@ class Repository(Protocol):
 
     def release(self, run: Run, delegation: Delegation) -> None:
         """The worktree goes; its branch and ref too where its work is merged, else they stay."""
+
+    def seal(self, run: Run, message: str) -> str:
+        """The run's last commit, which changes no file and has a trailer `Conductor-Run`; there already: that one."""
 
     def land(self, run: Run) -> Merged | Conflict:
         """The commit that brings the run's branch onto its target's tip, history linear; `is_empty` where the target
