@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from conductor.agents.presence import PROGRAMS, find_login, find_program, probe_versions, program_of
-from conductor.agents.registry import make_agent
+from conductor.agents.access import abilities_of, access_of, is_installed, program_path
+from conductor.agents.presence import PROGRAMS, probe_versions
+from conductor.app.setups import chosen_setups
 from conductor.domain.agent_setup import AgentSetup, Autonomy
-from conductor.domain.errors import BadTask
 from conductor.domain.home import Home
 from conductor.domain.lines import format_timestamp
-from conductor.kit.keys import key_fault, read_key
 from conductor.limits.experience import Experience, Experiences
 from conductor.limits.parking import Parked, Parking, ends_at
 
 if TYPE_CHECKING:
-    from conductor.ports import Abilities
     from conductor.settings.model import Settings
-
-_LIBRARIES = {"anthropic": "anthropic"}
-"""What a kind without a program needs."""
-
-_SAYS_NOTHING = ("generic",)
-"""Kinds that are an agent only with what the settings say."""
 
 _CONFINED = {
     "codex": "by its own sandbox, which the kernel enforces",
@@ -36,17 +27,6 @@ _CONFINED = {
     "anthropic": "conductor's tools keep to the workspace",
     "chat": "conductor's tools keep to the workspace",
 }
-
-
-def chosen_setups(settings: Settings, kinds: Mapping[str, str]) -> dict[str, AgentSetup]:
-    """Every agent that a task can name: those of the settings, and each installed kind under its own name, where that
-    alone says enough."""
-    setups = settings.agent_setups()
-    named = {name: one for name, one in setups.items() if one.kind in kinds or name in settings.agents}
-    plain = (kind for kind in kinds if kind not in setups and kind not in _SAYS_NOTHING)
-    return dict(
-        sorted({**named, **{kind: AgentSetup(kind, kind, autonomy=settings.autonomy) for kind in plain}}.items())
-    )
 
 
 def agent_facts(
@@ -77,53 +57,6 @@ def agent_facts(
         }
         for name, setup in setups.items()
     ]
-
-
-def abilities_of(setup: AgentSetup, kinds: Mapping[str, str]) -> Abilities:
-    """What the adapter declares; nothing where it can't be loaded."""
-    from conductor.ports import Abilities
-
-    try:
-        return make_agent(setup, kinds).abilities
-    except Exception:  # an adapter may be anybody's code: what it raises is told when a task names it
-        return Abilities()
-
-
-def program_path(setup: AgentSetup, abilities: Abilities, environment: Mapping[str, str]) -> str:
-    return find_program(program_of(setup, abilities.binary, environment), environment)
-
-
-def is_installed(setup: AgentSetup, abilities: Abilities, path: str) -> bool:
-    """Its program is here, or, where it is none of its own, the library that it needs."""
-    if setup.binary or program_of(setup, abilities.binary, {}):
-        return bool(path)
-    library = _LIBRARIES.get(setup.kind, "")
-    return not library or find_spec(library) is not None
-
-
-def access_of(setup: AgentSetup, environment: Mapping[str, str]) -> dict[str, Any]:
-    """{key, login, access_fault}: where the key of its provider is, where its user's login is, and what is wrong."""
-    login = find_login(setup.kind, environment)
-    provider = setup.provider
-    if provider is None or not provider.key:
-        return {"provider": provider.name if provider else "", "key": "", "login": login, "access_fault": ""}
-    where = "the simulated model" if provider.key.startswith("literal:") else provider.key
-    try:
-        key = read_key(provider.key, environment)
-        fault = key_fault(provider.form, key) if key else ""
-    except BadTask as error:
-        key, fault = "", str(error)
-    return {"provider": provider.name, "key": where if key else "", "login": login, "access_fault": fault}
-
-
-def has_access(setup: AgentSetup, environment: Mapping[str, str]) -> str:
-    """Where its key or login is, in words; empty: it has none, and needs one."""
-    if setup.provider is not None and not setup.provider.key:
-        return "no key needed"
-    found = access_of(setup, environment)
-    if found["key"] or found["login"]:
-        return str(found["key"] or found["login"])
-    return "" if setup.provider else "no key needed"
 
 
 def confined(setup: AgentSetup) -> str:

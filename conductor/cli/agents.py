@@ -96,7 +96,7 @@ def _installed(one: dict[str, Any]) -> str:
 def test_agent(home_flag: str | None, name: str, prompt: str | None, model: str) -> int:
     """Runs one real turn of agent NAME through conductord: shows its answer, and exits 1 when it failed."""
     from conductor.agents.registry import installed_kinds
-    from conductor.cli.agent_facts import chosen_setups
+    from conductor.app.setups import chosen_setups
     from conductor.settings.model import load_settings
 
     layout = open_layout(home_flag, os.environ)

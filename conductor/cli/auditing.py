@@ -140,7 +140,7 @@ def _of_secrets(home: Home, projects: Mapping[str, str], environment: Mapping[st
 
 def _of_agents(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     from conductor.agents.registry import installed_kinds
-    from conductor.cli.agent_facts import chosen_setups
+    from conductor.app.setups import chosen_setups
 
     setups = chosen_setups(settings, installed_kinds())
     yield from judge_agents(setups.values(), settings.agent)

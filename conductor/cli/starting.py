@@ -115,7 +115,8 @@ def _candidates(kinds: Mapping[str, str], simulate: str) -> list[Candidate]:
     """What is here of each kind that a default can be. Raises UsageError for an address that can't be used."""
     from pydantic import ValidationError
 
-    from conductor.cli.agent_facts import abilities_of, access_of, chosen_setups, has_access, is_installed, program_path
+    from conductor.agents.access import abilities_of, access_of, has_access, is_installed, program_path
+    from conductor.app.setups import chosen_setups
     from conductor.cli.choosing import PREFERRED, Candidate
     from conductor.settings.model import Settings
 
