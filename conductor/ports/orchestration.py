@@ -11,10 +11,12 @@ from conductor.domain.run import Activity, Changes, Delegation, Heartbeat, Proje
 
 
 class Store(Protocol):
-    """Projects, runs and what became of them. Several processes hold one each; every call is one short transaction.
+    """Projects, runs and what became of them. Several processes hold one each; every call is one short transaction:
+    all of it or nothing, and on return it is there for whoever asks, even when this process is killed.
 
     Raises StoreRefused where the database can't be used. Entry point group `conductor.storage`: a callable that takes
-    (home path, location) and gives a Store; `conductor.testing.store_contract` is what it has to pass.
+    (home path, location) and gives a Store; `conductor.testing.store_contract` is what it has to pass. Mappings are
+    JSON: a tuple in one comes back as a list.
     """
 
     # -- projects
@@ -36,9 +38,10 @@ class Store(Protocol):
         """Raises UsageError when the id is taken."""
 
     def replace_steps(self, run: Run, steps: Sequence[StepState]) -> None:
-        """The plan is made: `run` and all of its steps, in one transaction."""
+        """The plan is made: `run` and all of its steps, in one transaction. Its delegations stay."""
 
-    def save(self, changes: Changes) -> None: ...
+    def save(self, changes: Changes) -> None:
+        """Raises NoSuchRun where a step or delegation belongs to a run that is not there."""
 
     def run(self, run_id: str) -> Run | None: ...
 
@@ -54,7 +57,8 @@ class Store(Protocol):
     def open_delegations(self, project: str) -> list[Delegation]:
         """Of all runs of the project, those in OPEN_DELEGATIONS."""
 
-    # -- wishes: written by the command line, read by the orchestrator
+    # -- wishes: written by the command line, read by the orchestrator. Wishing raises NoSuchRun. Of a step the last
+    # word counts: `again` takes an `accept` back that was not granted yet, and the other way round
 
     def wish(self, run_id: str) -> Wish:
         """An empty one where nobody wished anything."""
@@ -79,7 +83,8 @@ class Store(Protocol):
         """The latest of each project."""
 
     def activity(self, after: int = 0, *, project: str = "", run_id: str = "", limit: int = 0) -> list[Activity]:
-        """Oldest first, those whose sequence is greater than `after`."""
+        """Oldest first, those whose sequence is greater than `after`; the first `limit` of them, 0: all. Sequences
+        start at 1 and have no gap; nothing appears later below one that was seen."""
 
     def remembered(self, what: str) -> Mapping[str, Any]:
         """A small document kept under a name (learned experience, how far events were told); empty: none."""
@@ -87,7 +92,8 @@ class Store(Protocol):
     def remember(self, what: str, document: Mapping[str, Any]) -> None: ...
 
     def version(self) -> int:
-        """Another number whenever another process has written: cheap to ask."""
+        """Another number whenever another process (another Store) has written since: cheap to ask. Own writes don't
+        count."""
 
     def close(self) -> None: ...
 
