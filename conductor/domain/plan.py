@@ -8,8 +8,10 @@ from enum import StrEnum
 
 DEFAULT_COMPLEXITY = 3
 DEFAULT_STEP_TIMEOUT_SECONDS = 3600.0
-STEP_ID = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{0,63}")
-"""Fit for a task id's part, a branch's part and a file's name: no slash, no two dots in a row."""
+COMMAND_AGENT = "command"
+STEP_ID = re.compile(r"[A-Za-z0-9](?!.*\.\.)[A-Za-z0-9._-]{0,63}(?<!\.)(?<!\.lock)")
+"""Fit for a task id's part, a branch's part and a file's name: no slash, no two dots in a row, and no end that git
+refuses."""
 
 CATEGORIES = (
     "code-generation-new-features",
@@ -64,8 +66,8 @@ class Step:
     """1 trivial to 5 very complex."""
     depends_on: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    """Globs, relative to the project, of what it will touch; none: anything, so no other step is kept apart from it by
-    files."""
+    """Globs (`conductor.domain.overlap`), relative to the project, of what it will touch. None: it said nothing, so it
+    may touch anything, and files keep no other step apart from it."""
     criteria: tuple[str, ...] = ()
     agent: str = ""
     model: str = ""
@@ -103,3 +105,14 @@ class Plan:
     """A model wrote it: none of its commands is run unseen."""
     source: str = ""
     """Path of the file it was read from."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the reading: tasks that were left out, and why."""
+
+    def commands(self) -> tuple[str, ...]:
+        """Every shell command that running it would run, each once."""
+        of_steps = (
+            command
+            for step in self.steps
+            for command in (step.description if step.agent == COMMAND_AGENT else "", step.verify)
+        )
+        return tuple(dict.fromkeys(command for command in (self.check, *of_steps) if command))

@@ -1,0 +1,211 @@
+"""Plain data in the form of a plan file into a Plan that is valid, or every fault of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from conductor.domain.graph import Node
+from conductor.domain.plan import COMMAND_AGENT, Plan, Step
+from conductor.domain.tangles import cycles, duplicate_ids, path_text, unknown_dependencies
+from conductor.orchestrator.plans.faults import fault_text, place_text, refuse
+from conductor.orchestrator.plans.form import PLAN_ALIASES, STEP_ALIASES, PlanForm, StepForm
+from conductor.orchestrator.plans.values import as_list, did_you_mean, quoted
+
+_TITLE_CHARACTERS = 80
+MOST_PLACES = 5
+MOST_SUGGESTED = 500
+"""Steps in a plan whose ids are compared with a misspelt one."""
+_PLAN_NAMES = (*PlanForm.model_fields, *PLAN_ALIASES)
+_STEP_NAMES = (*StepForm.model_fields, *STEP_ALIASES)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a plan comes from."""
+
+    what: str
+    """As errors name it: a path, `the answer of claude:opus`."""
+    places: tuple[str, ...] = ()
+    """What errors call each step; empty: `steps[0]` and so on."""
+    from_model: bool = False
+    """Names that the form does not know are passed over, and steps without an id get one."""
+    path: str = ""
+    name: str = ""
+    """Of the plan, should it not say."""
+    notes: tuple[str, ...] = ()
+
+
+class _Renamed:
+    """One mapping with the form's own names; remembers what its author called them."""
+
+    def __init__(self, raw: Mapping[Any, Any], aliases: Mapping[str, str]) -> None:
+        self.values: dict[str, Any] = {}
+        self.called: dict[str, str] = {}
+        self.faults: list[str] = []
+        for key, value in raw.items():
+            # Null and nothing are how machines leave a thing out.
+            if value is None or value == "":
+                continue
+            name = aliases.get(key, key) if isinstance(key, str) else str(key)
+            if name in self.called:
+                self.faults.append(f"{quoted(self.called[name])} and {quoted(key)} mean the same: write one of them")
+            self.values[name] = value
+            self.called[name] = str(key)
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        self.values = {name: self.values[name] for name in names if name in self.values}
+
+
+class _Draft:
+    """The raw plan while it is checked."""
+
+    def __init__(self, data: Mapping[Any, Any], source: Source) -> None:
+        self.head = _Renamed({key: value for key, value in data.items() if key != "$schema"}, PLAN_ALIASES)
+        self.steps_name = self.head.called.get("steps", "steps")
+        found = self.head.values.get("steps")
+        self.steps = [_Renamed(step, STEP_ALIASES) if isinstance(step, Mapping) else step for step in _list_of(found)]
+        self._places = source.places
+        if source.from_model:
+            self._forgive()
+        if isinstance(found, list | tuple):
+            self.head.values["steps"] = [step.values if isinstance(step, _Renamed) else step for step in self.steps]
+
+    def _forgive(self) -> None:
+        self.head.keep_only(PlanForm.model_fields)
+        for number, step in enumerate(self.steps, 1):
+            if isinstance(step, _Renamed):
+                step.keep_only(StepForm.model_fields)
+                step.values.setdefault("id", f"task-{number:03d}")
+
+    def place(self, index: int) -> str:
+        return self._places[index] if self._places else f"{self.steps_name}[{index}]"
+
+    def locate(self, loc: tuple[int | str, ...]) -> str:
+        """Where the author finds what pydantic found at `loc`."""
+        if loc[0] != "steps" or len(loc) == 1:
+            return place_text((self.head.called.get(str(loc[0]), str(loc[0])), *loc[1:]))
+        index, *rest = loc[1:]
+        step = self.steps[int(index)]
+        if rest and isinstance(step, _Renamed):
+            rest[0] = step.called.get(str(rest[0]), str(rest[0]))
+        return place_text((self.place(int(index)), *rest))
+
+    def name_faults(self) -> list[str]:
+        faults = list(self.head.faults)
+        for index, step in enumerate(self.steps):
+            if isinstance(step, _Renamed):
+                faults += [f"{self.place(index)}: {fault}" for fault in step.faults]
+        return faults
+
+    def nodes(self) -> list[Node]:
+        """What can be told of ids and dependencies, even where other things are wrong."""
+        return [
+            Node(_id_in(step, index), [str(one) for one in _list_of(as_list(_value_in(step, "depends_on")))])
+            for index, step in enumerate(self.steps)
+        ]
+
+
+def build_plan(data: Mapping[Any, Any], source: Source) -> Plan:
+    """Raises PlanInvalid with every fault."""
+    draft = _Draft(data, source)
+    faults = draft.name_faults()
+    form = None
+    try:
+        form = PlanForm.model_validate(draft.head.values)
+    except ValidationError as error:
+        faults += [
+            _located(draft.locate(found["loc"]), fault_text(found, _known_at(found["loc"])), found["type"])
+            for found in error.errors(include_url=False)
+        ]
+    faults += _graph_faults(draft)
+    if form is not None:
+        faults += [fault for index, step in enumerate(form.steps) for fault in _step_faults(step, draft.place(index))]
+    if form is None or faults:
+        raise refuse(source.what, faults)
+    return Plan(
+        name=form.name or source.name or source.what,
+        steps=tuple(map(_step_of, form.steps)),
+        description=form.description,
+        project=form.project,
+        check=form.check,
+        from_model=source.from_model or form.from_model,
+        source=source.path,
+        notes=source.notes,
+    )
+
+
+def _located(place: str, text: str, kind: str) -> str:
+    if kind == "extra_forbidden":
+        place = place.rpartition(".")[0]
+    return f"{place}: {text}" if place else text
+
+
+def _known_at(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    return _PLAN_NAMES if len(loc) == 1 else _STEP_NAMES
+
+
+def _graph_faults(draft: _Draft) -> list[str]:
+    nodes = draft.nodes()
+    ids = tuple(node.id for node in nodes) if len(nodes) <= MOST_SUGGESTED else ()
+    faults = []
+    for step_id in duplicate_ids(nodes):
+        places = [draft.place(at) for at, node in enumerate(nodes) if node.id == step_id]
+        faults.append(f"{quoted(step_id)} is the id of {' and '.join(places[:MOST_PLACES])}")
+    for at, parent in unknown_dependencies(nodes):
+        place = draft.locate(("steps", at, "depends_on"))
+        faults.append(f"{place}: there is no step {quoted(parent)}{did_you_mean(parent, ids)}")
+    faults += [f"a cycle, each waits for the next: {path_text(path)}" for path in cycles(nodes)]
+    return faults
+
+
+def _step_faults(step: StepForm, place: str) -> list[str]:
+    faults = []
+    if not step.title and not step.description.strip():
+        faults.append(f"{place}: a title or a description is missing")
+    elif step.agent == COMMAND_AGENT and not step.description.strip():
+        faults.append(f"{place}.description: is missing: for the agent command it is the shell command")
+    return faults
+
+
+def _step_of(form: StepForm) -> Step:
+    description = form.description.strip() or form.title
+    first_line = " ".join(description.split("\n", 1)[0].split())
+    return Step(
+        id=form.id,
+        title=form.title or first_line[:_TITLE_CHARACTERS],
+        description=description,
+        type=form.type,
+        category=form.category,
+        complexity=form.complexity,
+        depends_on=tuple(dict.fromkeys(form.depends_on)),
+        files=tuple(dict.fromkeys(form.files)),
+        criteria=form.criteria,
+        agent=form.agent,
+        model=form.model or "",
+        thinking=form.thinking,
+        estimate_seconds=form.estimate,
+        timeout_seconds=form.timeout,
+        retries=form.retries,
+        verify=form.verify,
+        priority=form.priority,
+        allow_empty=form.allow_empty,
+        confidence=form.confidence,
+    )
+
+
+def _list_of(found: object) -> Sequence[Any]:
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _value_in(step: object, name: str) -> Any:
+    return step.values.get(name) if isinstance(step, _Renamed) else None
+
+
+def _id_in(step: object, index: int) -> str:
+    """Without one its place, which no dependency can name."""
+    found = _value_in(step, "id")
+    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else f"\0{index}"
