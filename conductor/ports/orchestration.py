@@ -108,6 +108,8 @@ class Worktree:
     """Commit that it was cut from."""
     environment: tuple[tuple[str, str], ...] = ()
     """Port offset, private cache folders."""
+    notes: tuple[str, ...] = ()
+    """What it should hold and does not: an included file that was too large, a sub-module without objects here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class Conflict:
     told: str
     """What git says, for the prompt of the next round."""
     tree: str = ""
-    """A tree in which the files in conflict hold both sides between markers."""
+    """For `cut(onto=...)`: a commit on that tip in which the files in conflict hold both sides between markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,8 @@ class Repository(Protocol):
 
     def cut(self, run: Run, step: Step, round_number: int, onto: str = "") -> Worktree:
         """A worktree of the branch's tip for this round, with the ignored files that `.worktreeinclude` names; there
-        already: as it is. `onto`: a tree whose content is laid over it, uncommitted."""
+        already: as it is. `onto`: `Conflict.tree`, whose content is laid over it, uncommitted; what was merged since
+        that conflict stays."""
 
     def take(self, run: Run, step: Step, delegation: Delegation) -> Taken:
         """Commits what is in the worktree, whatever state its branch and index are in, and keeps it under a ref."""
