@@ -1,0 +1,70 @@
+"""A run's branch: made, moved step by step, put right where somebody else touched it, and given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from conductor.domain.errors import RepositoryBroken
+from conductor.domain.run import Run
+from conductor.ports.orchestration import Merged
+from conductor.projects.names import ALSO, run_branch, run_ref
+from conductor.projects.place import Place
+
+
+def open_branch(place: Place, run: Run) -> Run:
+    """The run with base, branch and target filled in; its branch is there when this returns."""
+    target = run.target or _checked_out(place)
+    branch = run_branch(run.id)
+    tip = place.value(run_ref(run.id))
+    if not tip:
+        if place.value(f"refs/heads/{branch}"):
+            raise RepositoryBroken(f"branch {branch} is there already, and not ours: rename it, then begin again")
+        tip = run.base or place.value(f"refs/heads/{target}")
+        if not tip:
+            raise RepositoryBroken(f"branch {target} of {place.workspace} has no commit: make a first one there")
+        place.move(run_ref(run.id), tip, "")
+    opened = replace(run, branch=branch, target=target, base=run.base or tip)
+    _show(place, opened, tip)
+    return opened
+
+
+def tip_of(place: Place, run: Run) -> str:
+    """As conductor made it. A branch that an agent moved or deleted is put back; what it pointed at is kept."""
+    tip = place.value(run_ref(run.id))
+    if not tip:
+        raise RepositoryBroken(f"run {run.id} has no branch in {place.workspace} (any more): it landed or was given up")
+    _show(place, run, tip)
+    return tip
+
+
+def advance_branch(place: Place, run: Run, merged: Merged) -> bool:
+    """False: the branch is elsewhere."""
+    if not place.move(run_ref(run.id), merged.commit, merged.tip):
+        return False
+    _show(place, run, merged.commit)
+    return True
+
+
+def drop_branch(place: Place, run: Run) -> None:
+    place.drop(f"refs/heads/{run_branch(run.id)}", run_ref(run.id))
+
+
+def _show(place: Place, run: Run, tip: str) -> None:
+    """Makes the branch that people see what our own ref says."""
+    branch = f"refs/heads/{run_branch(run.id)}"
+    seen = place.value(branch)
+    if seen == tip:
+        return
+    if seen and place.git.attempt("merge-base", "--is-ancestor", seen, tip).code != 0:
+        place.move(f"{ALSO}{run.id}/branch/{seen[:12]}", seen, None)
+    place.move(branch, tip, None)
+
+
+def _checked_out(place: Place) -> str:
+    """The branch that the main checkout is on."""
+    ref = place.main("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text
+    if not ref.startswith("refs/heads/"):
+        raise RepositoryBroken(
+            f"{place.workspace} is on no branch (its HEAD is detached): `git switch` to the one that the run is for"
+        )
+    return ref.removeprefix("refs/heads/")

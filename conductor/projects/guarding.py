@@ -1,0 +1,124 @@
+"""Whether anything but its worktree changed while a step worked: main checkout, protected refs, git's own settings."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from conductor.projects.git import Git
+from conductor.projects.names import is_ours
+from conductor.projects.place import Place, read_document, write_document
+
+_WATCHED_SECTIONS = frozenset(
+    "core diff extensions filter hook http include includeif merge protocol receive remote submodule trailer "
+    "uploadpack url".split()
+)
+"""Those that can start a program or lead somewhere else; what `git switch` and `git config user.name` write is not
+in them."""
+_MOST_TOLD = 20
+_MOST_LANDINGS = 200
+
+
+def fingerprint(place: Place) -> dict[str, Any]:
+    """What should be the same when the step has ended, unless a person worked beside it."""
+    return {
+        "head": _head(place),
+        "refs": _protected_refs(place.git),
+        "dirty": _dirty(place),
+        "settings": _settings(place),
+    }
+
+
+def changes(place: Place, before: Mapping[str, Any]) -> tuple[str, ...]:
+    """What changed since then that conductor itself did not do, in words."""
+    now = fingerprint(place)
+    told = []
+    if now["head"] != before["head"]:
+        told.append(f"the main checkout went from {before['head']} to {now['head']}")
+    told += _changed_refs(place, before["refs"], now["refs"])
+    told += _differences(before["dirty"], now["dirty"], "{} changed in the main checkout")
+    told += _differences(before["settings"], now["settings"], "{} changed in the repository's git folder")
+    more = len(told) - _MOST_TOLD
+    return tuple(told[:_MOST_TOLD]) + ((f"and {more} more",) if more > 0 else ())
+
+
+def note_landing(place: Place, ref: str, old: str, new: str) -> None:
+    """Conductor is about to move that ref: no step is to blame for it."""
+    path = f"{place.folder}/landed.json"
+    moves = [move for move in _landings(path) if move != [ref, old, new]]
+    write_document(path, {"moves": [*moves, [ref, old, new]][-_MOST_LANDINGS:]})
+
+
+def _landings(path: str) -> list[list[str]]:
+    moves = (read_document(path) or {}).get("moves", [])
+    return moves if isinstance(moves, list) else []
+
+
+def _head(place: Place) -> str:
+    with open(f"{place.main.git_dir}/HEAD", encoding="utf-8", errors="replace") as file:
+        text = file.read().strip()
+    return text.removeprefix("ref: ") if text.startswith("ref: ") else "a detached HEAD"
+
+
+def _protected_refs(git: Git) -> dict[str, str]:
+    lines = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags").lines
+    pairs = (line.partition(" ") for line in lines)
+    return {ref: value for ref, _, value in pairs if not is_ours(ref)}
+
+
+def _changed_refs(place: Place, before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    moves = {(ref, old): new for ref, old, new in _landings(f"{place.folder}/landed.json")}
+    told = []
+    for ref, old in before.items():
+        expected, seen = old, set[str]()
+        while expected != now.get(ref) and (ref, expected) in moves and expected not in seen:
+            seen.add(expected)
+            expected = moves[ref, expected]
+        if ref not in now:
+            told.append(f"{ref} was deleted")
+        elif now[ref] != expected:
+            told.append(f"{ref} went from {old[:12]} to {now[ref][:12]}")
+    return told
+
+
+def _dirty(place: Place) -> dict[str, str]:
+    """Every path that differs from the commit, with what tells its content from another one's."""
+    status = place.main(
+        "status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=all"
+    )
+    found = {}
+    for entry in status.fields:
+        path = entry[3:]
+        if path.split("/")[0] != ".conductor":
+            found[path] = f"{entry[:2]} {_stamp(f'{place.workspace}/{path}')}"
+    return found
+
+
+def _stamp(path: str) -> str:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}" if not os.path.isdir(path) else "folder"
+
+
+def _settings(place: Place) -> dict[str, str]:
+    found = {"config": _config(place, f"{place.common}/config")}
+    for name in ("info/exclude", "info/attributes", "info/grafts", "objects/info/alternates"):
+        found[name] = _stamp(f"{place.common}/{name}")
+    hooks = f"{place.common}/hooks"
+    for name in sorted(os.listdir(hooks)) if os.path.isdir(hooks) else []:
+        found[f"hooks/{name}"] = _stamp(f"{hooks}/{name}")
+    return found
+
+
+def _config(place: Place, path: str) -> str:
+    entries = place.git("config", "--file", path, "--list", "-z", ok=(0, 1, 128)).fields
+    watched = sorted(entry for entry in entries if entry.split(".", 1)[0].lower() in _WATCHED_SECTIONS)
+    return hashlib.sha256("\0".join(watched).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _differences(before: Mapping[str, str], now: Mapping[str, str], told: str) -> list[str]:
+    return [told.format(name) for name in sorted({*before, *now}) if before.get(name) != now.get(name)]

@@ -1,0 +1,159 @@
+"""The git side of one project: what the orchestrator's `Repository` port asks, answered with git."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from conductor.domain.errors import RepositoryBroken
+from conductor.domain.plan import Step
+from conductor.domain.run import Delegation, Run
+from conductor.ports.orchestration import Conflict, Landed, Merged, Taken, Worktree
+from conductor.projects.branches import advance_branch, drop_branch, open_branch, tip_of
+from conductor.projects.checking import check_out, remove_check
+from conductor.projects.checkout import move_target
+from conductor.projects.closing import close_rounds
+from conductor.projects.git import Git, Hook, check_version
+from conductor.projects.landing import landing_commit
+from conductor.projects.merging import merge_work, merged_steps
+from conductor.projects.names import RoundName, checked_commit, run_ref
+from conductor.projects.place import Place, find_place, inodes_of
+from conductor.projects.releasing import release_worktree
+from conductor.projects.taking import Asked, take_work
+from conductor.projects.worktrees import cut_worktree
+
+_NOBODY = ("user.name=conductor", "user.email=conductor@localhost")
+_IDENTITY = {"user.name": _NOBODY[0], "user.email": _NOBODY[1]}
+
+
+class GitRepository:
+    """A `Repository` on a git repository with a main checkout.
+
+    `folder` is conductor's own for this project, `<home>/projects/<name>`: nothing outside of it and of the
+    repository's git directory is ever written, but for the main checkout when a run lands on the branch it is on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        workspace: str,
+        folder: str,
+        *,
+        guard_checkout: bool = True,
+        undeclared_files: bool = False,
+        environment: Mapping[str, str],
+        hook: Hook | None = None,
+    ) -> None:
+        self._name, self._guard, self._undeclared = name, guard_checkout, undeclared_files
+        self._workspace, self._folder = os.path.realpath(workspace), os.path.realpath(folder)
+        self._bare_git = Git(dict(environment), hook=hook)
+        self._found: Place | None = None
+        self._identity: tuple[str, ...] = ()
+
+    # -- runs
+
+    def open_run(self, run: Run) -> Run:
+        with self._deed("open a run") as place:
+            place.make_folders()
+            return open_branch(place, run)
+
+    def tip(self, run: Run) -> str:
+        with self._deed("read the run's branch") as place:
+            return tip_of(place, run)
+
+    def merged_steps(self, run: Run) -> dict[str, str]:
+        with self._deed("read the run's history") as place:
+            tip = place.value(run_ref(run.id)) or place.value(f"refs/heads/{run.target}")
+            return merged_steps(place.git, run.id, run.base, tip) if tip else {}
+
+    def close_run(self, run: Run, *, keep_branch: bool) -> None:
+        with self._deed("close the run") as place:
+            tip, target = place.value(run_ref(run.id)), place.value(f"refs/heads/{run.target}")
+            close_rounds(place, run, tip or target, self._asked)
+            remove_check(place)
+            landed = tip and target and place.git.attempt("merge-base", "--is-ancestor", tip, target).code == 0
+            if tip and not keep_branch and (landed or tip == run.base):
+                drop_branch(place, run)
+
+    # -- steps
+
+    def cut(self, run: Run, step: Step, round_number: int, onto: str = "") -> Worktree:
+        name = RoundName(run.id, step.id, round_number)
+        with self._deed("cut a worktree") as place:
+            return cut_worktree(place, name, tip_of(place, run), onto and checked_commit(onto), ())
+
+    def take(self, run: Run, step: Step, delegation: Delegation) -> Taken:
+        name = RoundName(run.id, step.id, delegation.round)
+        declared = () if self._undeclared else step.files
+        with self._deed("take the work") as place:
+            return take_work(place, name, replace(self._asked(delegation.task_id), declared=declared))
+
+    def merge(self, run: Run, work: Taken, message: str) -> Merged | Conflict:
+        with self._deed("merge") as place:
+            return merge_work(self._committing(place), tip_of(place, run), work.work, message)
+
+    def checkout_for_check(self, run: Run, commit: str) -> str:
+        with self._deed("check out for the check") as place:
+            return check_out(place, checked_commit(commit), ())
+
+    def advance(self, run: Run, merged: Merged) -> bool:
+        with self._deed("advance the run's branch") as place:
+            return advance_branch(place, run, merged)
+
+    def release(self, run: Run, delegation: Delegation) -> None:
+        name = RoundName(run.id, delegation.step_id, delegation.round)
+        with self._deed("release a worktree") as place:
+            tip = place.value(run_ref(run.id)) or place.value(f"refs/heads/{run.target}")
+            release_worktree(place, name, self._asked(delegation.task_id), tip, run.base)
+
+    # -- landing
+
+    def land(self, run: Run) -> Merged | Conflict:
+        with self._deed("land") as place:
+            return landing_commit(replace(place, git=self._committing(place)), run)
+
+    def finish_landing(self, run: Run, merged: Merged) -> Landed:
+        with self._deed("land") as place:
+            landed = move_target(place, run, merged)
+            if landed.commit:
+                drop_branch(place, run)
+            return landed
+
+    # -- what every call stands on
+
+    @contextmanager
+    def _deed(self, what: str) -> Iterator[Place]:
+        """The place, seen to be what it was; and what the system refuses told as the repository's fault."""
+        try:
+            yield self._place()
+        except OSError as error:
+            where = f" at {error.filename}" if error.filename else ""
+            raise RepositoryBroken(
+                f"project {self._name}: can't {what}{where}: {error.strerror or error}; nothing half done counts"
+            ) from error
+
+    def _place(self) -> Place:
+        found = self._found
+        if found is None:
+            check_version(self._bare_git)
+            found = self._found = find_place(self._name, self._workspace, self._folder, self._bare_git)
+            self._identity = _missing_identity(found.git)
+        elif inodes_of(found.workspace, found.common) != found.inodes:
+            raise RepositoryBroken(
+                f"{self._workspace} is not the folder any more that project {self._name} began with: put that back"
+            )
+        return found
+
+    def _committing(self, place: Place) -> Git:
+        return place.git.having(*self._identity)
+
+    def _asked(self, task_id: str) -> Asked:
+        return Asked(task_id, (), self._guard, self._identity)
+
+
+def _missing_identity(git: Git) -> tuple[str, ...]:
+    """Settings for what nobody configured of who commits."""
+    keys = {line.partition(" ")[0] for line in git("config", "--get-regexp", r"^user\.(name|email)$", ok=(0, 1)).lines}
+    return tuple(setting for key, setting in _IDENTITY.items() if key not in keys)
