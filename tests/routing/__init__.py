@@ -1,0 +1,1 @@
+"""Tests of routing: who does a step."""
