@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -21,15 +21,15 @@ class _Unreadable(Exception):
     """Why data can't be read, for the one fault that is told."""
 
 
-def read_text(path: str) -> str:
-    """The text of a file. Raises UsageError where there is none, PlanInvalid where it is not text or too large."""
+def read_text(path: str, at_most: int = MOST_BYTES) -> str:
+    """The text of a file, no link. Raises UsageError where there is none, PlanInvalid where it is not text or has more
+    than `at_most` bytes."""
     try:
-        size = os.stat(path).st_size
-        content = read_bytes(path, MOST_BYTES + 1)
+        content = read_bytes(path, at_most + 1)
     except OSError as error:
         raise UsageError(f"can't read the plan {path}: {error.strerror or error}") from error
-    if max(size, len(content)) > MOST_BYTES:
-        raise PlanInvalid(path, (f"it is larger than {MOST_BYTES >> 20} MiB",))
+    if len(content) > at_most:
+        raise PlanInvalid(path, (f"it is larger than {at_most >> 20} MiB",))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -38,8 +38,17 @@ def read_text(path: str) -> str:
 
 def load_text(text: str, what: str) -> Any:
     """JSON where it looks like it, else YAML. Raises PlanInvalid."""
+    return _answered(_load_json if text.lstrip()[:1] in ("{", "[") else _load_yaml, text, what)
+
+
+def load_yaml(text: str, what: str) -> Any:
+    """Raises PlanInvalid."""
+    return _answered(_load_yaml, text, what)
+
+
+def _answered(load: Callable[[str], Any], text: str, what: str) -> Any:
     try:
-        return _load_json(text) if text.lstrip()[:1] in ("{", "[") else _load_yaml(text)
+        return load(text)
     except _Unreadable as error:
         raise PlanInvalid(what, (str(error),)) from None
     except RecursionError:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from conductor.domain.plan import CATEGORIES, STEP_ID
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """What a terminal or a file would take for more than text; half a character pair is no text at all."""
 
 
