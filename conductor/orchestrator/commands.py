@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conductor.domain.plan import Plan, Step
+from conductor.domain.plan import COMMAND_AGENT, Plan, Step
 
-COMMAND_AGENT = "command"
 _SHELL_CONTROL = frozenset(";&|`$()<>\n\r")
 _STARS = re.compile(r"\*+")
 _MOST_MATCHED = 4096
