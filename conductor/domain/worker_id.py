@@ -22,7 +22,8 @@ class ProcessIdentity:
 
 
 def worker_id(role: str, identity: ProcessIdentity) -> str:
-    """`role` is `w<slot>` for a worker, `cli` for a command that holds a claim for a moment."""
+    """`role` is `w<slot>` for a worker, `cli` for a command that holds a claim for a moment, `s<number>` for what a
+    conductord started beside its workers: the process is then that conductord."""
     return f"{role}-{identity.pid}-{identity.start_ticks:x}-{identity.boot}"
 
 
