@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from conductor.ports import Agent
     from conductor.settings.model import Settings
     from conductor.supervisor.plan import SupervisorPlan
+    from conductor.supervisor.policy import RestartPolicy
     from conductor.worker.config import WorkerConfig
 
 
@@ -31,10 +33,9 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str], agents: Mapping[str, Agent]) -> SupervisorPlan:
     """What the supervisor and the nurseries are told, from checked settings and the agents that can be made."""
     from conductor.kit.cgroup import delegated_cgroup
-    from conductor.supervisor.plan import PoolPlan, SupervisorPlan
-    from conductor.supervisor.policy import RestartPolicy
+    from conductor.supervisor.plan import OrchestratorPlan, PoolPlan, SupervisorPlan
 
-    restart = settings.restart
+    restart = _restart_policy(settings)
     cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
     common = _common_config(home, settings, kinds, cgroup)
     pools = {
@@ -48,16 +49,38 @@ def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str], agents: 
         stop_timeout=settings.stop_timeout,
         grace=settings.grace,
         timeout=settings.timeout,
-        restart=RestartPolicy(
-            restart.budget,
-            restart.first_delay,
-            restart.longest_delay,
-            restart.start_timeout,
-            idle_timeout=settings.max_idle_time + 60.0,
-        ),
+        restart=restart,
+        orchestrators=OrchestratorPlan(orchestrator_command(home), restart, settings.orchestrator.heartbeat.stale),
         cgroup=cgroup,
         warnings=tuple(_key_warnings(settings)),
     )
+
+
+def _restart_policy(settings: Settings) -> RestartPolicy:
+    from conductor.supervisor.policy import RestartPolicy
+
+    restart = settings.restart
+    return RestartPolicy(
+        restart.budget,
+        restart.first_delay,
+        restart.longest_delay,
+        restart.start_timeout,
+        idle_timeout=settings.max_idle_time + 60.0,
+    )
+
+
+def orchestrator_command(home: Home) -> Callable[[str], list[str]]:
+    """Project to command line. It ends with this process. -P: what lies in the current directory is not imported."""
+
+    def command(project: str) -> list[str]:
+        code = (
+            f"from conductor.kit.process import end_with_parent; end_with_parent({os.getpid()}); "
+            "from conductor.app.orchestration import run_orchestrator; "
+            f"raise SystemExit(run_orchestrator({home.path!r}, {project!r}))"
+        )
+        return [sys.executable, "-P", "-c", code]
+
+    return command
 
 
 def _key_warnings(settings: Settings) -> Iterator[str]:

@@ -36,6 +36,13 @@ def set_parent_death_signal(number: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, number)
 
 
+def end_with_parent(parent_pid: int, number: int = signal.SIGTERM) -> None:
+    """This process, just started by `parent_pid`, gets signal `number` when that ends; at once if it has ended."""
+    set_parent_death_signal(number)
+    if os.getppid() != parent_pid:
+        os.kill(os.getpid(), number)
+
+
 def become_subreaper() -> None:
     """Orphaned descendants become children of this process instead of init's."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -152,6 +159,14 @@ def kill_descendants(on_reaped: Callable[[int, int], None] | None = None, deadli
         time.sleep(wait)
         wait = min(wait * 2, 0.02)
     return True
+
+
+def kill_tree(pid: int, pidfd: int) -> None:
+    """Kills the process that `pidfd` holds, which is `pid` as long as nobody has reaped it, and all below it."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGSTOP)
+        kill_all(descendants_of(pid))
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def kill_all(pids: Iterable[int]) -> None:

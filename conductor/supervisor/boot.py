@@ -33,6 +33,7 @@ from conductor.supervisor.inbox_watch import InboxWatch
 from conductor.supervisor.nurseries import NurseryCommand
 from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import Reload, SupervisorPlan
+from conductor.supervisor.services import Services
 from conductor.supervisor.status_page import counts_status, render_page, slot_status
 from conductor.supervisor.terminal import Terminal, is_at_hand
 
@@ -85,9 +86,10 @@ class Boot:
         events.follow_results()
         leftovers = Leftovers(OWNER_VARIABLE, plan.cgroup)
         fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
-        status = DaemonStatus(self._home, queue, fleet, events, limits)
+        services = Services(self._home, plan.orchestrators, self._environment, leftovers, log, events)
+        status = DaemonStatus(self._home, queue, fleet, services, events, limits)
         control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
-        daemon = Daemon(plan, reload, queue, fleet, events, control, self._notifier, log, signals, status)
+        daemon = Daemon(plan, reload, queue, fleet, services, events, control, self._notifier, log, signals, status)
         status.daemon = daemon
         watch = self._watch_inbox(inbox, log)
         terminal = Terminal() if use_terminal and is_at_hand() else None
@@ -128,13 +130,20 @@ class DaemonStatus:
     daemon: Daemon
 
     def __init__(
-        self, home: Home, queue: TaskQueue, fleet: Fleet, events: EventLog, limits: Callable[[], list[str]]
+        self,
+        home: Home,
+        queue: TaskQueue,
+        fleet: Fleet,
+        services: Services,
+        events: EventLog,
+        limits: Callable[[], list[str]],
     ) -> None:
         """`limits`: a line for each provider that is parked."""
         self._home = home
         self._limits = limits
         self._queue = queue
         self._fleet = fleet
+        self._services = services
         self._events = events
         self._started = format_timestamp(time.time())
 
@@ -150,6 +159,7 @@ class DaemonStatus:
             "mode": "paused" if mode == "running" and self._queue.paused() else mode,
             "pools": self._fleet.slots.targets,
             "slots": [slot_status(slot, now) for slot in self._fleet.slots],
+            "orchestrators": self._services.status(now),
             "queue": counts_status(self._count()),
             "finished": dict(self._events.finished),
             "limits": self._limits(),
@@ -189,6 +199,8 @@ def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dic
             (daemon.stop_at_once if request.get("now") else daemon.stop)(now)
         case "reload":
             return {"refused": daemon.reload(now), "pid": os.getpid()}
+        case "tell":
+            return {"ok": True, "told": daemon.tell(request)}
         case verb:
             raise ValueError(f"unknown verb {verb!r}")
     return {"ok": True, "pid": os.getpid(), "mode": daemon.mode}

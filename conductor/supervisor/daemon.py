@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from conductor.domain.errors import ConductorError, SettingsInvalid
 from conductor.domain.exits import DAEMON_CONFIG_EXIT
 from conductor.domain.view import Tended
+from conductor.kit.process import reap_children
 from conductor.kit.sdnotify import SystemdNotifier
 from conductor.kit.signals import SignalPipe
 from conductor.ports import Log, TaskQueue
@@ -18,6 +19,8 @@ from conductor.supervisor.events import EventLog
 from conductor.supervisor.fleet import Fleet
 from conductor.supervisor.plan import Reload, SupervisorPlan
 from conductor.supervisor.policy import Busy, GivenUp, Idle, Starting
+from conductor.supervisor.services import Services
+from conductor.supervisor.telling import told_events
 
 WATCHED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 _CLOCK_LIMIT = 3600.0
@@ -60,6 +63,7 @@ class Daemon:
         reload: Reload,
         queue: TaskQueue,
         fleet: Fleet,
+        services: Services,
         events: EventLog,
         control: ControlServer,
         notifier: SystemdNotifier,
@@ -71,6 +75,7 @@ class Daemon:
         self._reload = reload
         self._queue = queue
         self._fleet = fleet
+        self._services = services
         self._events = events
         self._control = control
         self._notifier = notifier
@@ -105,11 +110,13 @@ class Daemon:
             if source is not None:
                 self._watch(source.fileno())
         self._watch(self._fleet.report_fileno)
+        self._services.end_left()
         code = None
         while code is None:
             self._wait()
             code = self.tick(time.monotonic())
         self._fleet.close()
+        self._services.close()
         self._status.write()
         return code
 
@@ -122,6 +129,7 @@ class Daemon:
         self._tend(now)
         self._scan(now)
         self._fleet.keep_alive(now)
+        self._services.keep_alive(now)
         self._wake_workers()
         self._tell_the_world(now)
         return self._finished(now)
@@ -130,7 +138,8 @@ class Daemon:
         """Until something happens, or time alone changes something."""
         self._watch_moving_descriptors()
         now = time.monotonic()
-        times = [self._next_scan, self._next_status, self._fleet.wakes_at(), self._stop_at, self._kill_at]
+        times = [self._next_scan, self._next_status, self._stop_at, self._kill_at]
+        times.extend((self._fleet.wakes_at(), self._services.wakes_at()))
         if self._notifier.watchdog_seconds:
             times.append(self._next_ping)
         if self.mode != "running":
@@ -166,7 +175,7 @@ class Daemon:
     def _obey_signals(self, now: float) -> None:
         arrived = self._signals.take()
         if signal.SIGCHLD in arrived:
-            self._fleet.reap(now)
+            reap_children(lambda pid, wait_status: self._bury(pid, wait_status, now))
         if signal.SIGINT in arrived or (signal.SIGTERM in arrived and self.mode.startswith("stopping")):
             self.stop_at_once(now)
         elif signal.SIGTERM in arrived:
@@ -175,6 +184,10 @@ class Daemon:
             self.reload(now)
         if signal.SIGUSR1 in arrived:
             self._status.write()
+
+    def _bury(self, pid: int, wait_status: int, now: float) -> None:
+        if not self._services.reaped(pid, wait_status, now):
+            self._fleet.reaped(pid, wait_status, now)
 
     def _hear_clients(self, now: float) -> None:
         self._control.accept()
@@ -217,6 +230,14 @@ class Daemon:
             self._events.emit("task_submitted", task=str(request["submitted"]))
         if "cancelled" in request:
             self._fleet.nudge(str(request["cancelled"]))
+        self._services.ring(request, time.monotonic())
+
+    def tell(self, request: dict[str, Any]) -> int:
+        """Writes what an orchestrator tells into events.jsonl; returns how many events. Raises ValueError."""
+        told = told_events(request)
+        for action, facts in told:
+            self._events.emit(action, **facts)
+        return len(told)
 
     def _tend(self, now: float) -> None:
         due = self._tended.next_due_ms and time.time() * 1000 >= self._tended.next_due_ms
@@ -247,6 +268,7 @@ class Daemon:
         self._tend_wanted = True
         self._fleet.notice_silent_exits(now)
         self._reconcile(now)
+        self._services.look(now)
         self._events.follow_results()
         for pool in self._fleet.slots.targets:
             self._wanted[pool] = _EVERY_WORKER  # one that does not answer must not keep the others asleep
@@ -269,10 +291,11 @@ class Daemon:
     # -- telling
 
     def _tell_the_world(self, now: float) -> None:
-        if self._shown_changes != self._fleet.slots.changes:
+        changes = self._fleet.slots.changes + self._services.changes
+        if self._shown_changes != changes:
             self._next_status = min(self._next_status, self._status_not_before)
         if now >= self._next_status:
-            self._shown_changes = self._fleet.slots.changes
+            self._shown_changes = changes
             self._status.write()
             self._notifier.status(
                 f"{self.mode}, {self._fleet.busy_count()} of {self._fleet.slots.count()} workers busy"
@@ -288,22 +311,23 @@ class Daemon:
 
     def drain(self, now: float) -> None:
         """No new claims; quit when the last running task has ended, however long it takes."""
-        self._begin_to_end("draining", now)
+        self._begin_to_end("draining", now, self._plan.stop_timeout)
 
     def stop(self, now: float) -> None:
         """Drain, but stop what still runs after stop_timeout and give it back."""
-        self._begin_to_end("stopping", now)
+        self._begin_to_end("stopping", now, self._plan.stop_timeout)
         self._stop_at = now + self._plan.stop_timeout
 
     def stop_at_once(self, now: float) -> None:
-        self._begin_to_end("stopping at once", now)
+        self._begin_to_end("stopping at once", now, self._plan.grace)
         self._stop_at, self._leave_at = None, now + self._plan.grace + 5.0
         self._kill_at = now + self._plan.grace + 5.0
         self._busy_signal = signal.SIGQUIT
 
-    def _begin_to_end(self, mode: str, now: float) -> None:
+    def _begin_to_end(self, mode: str, now: float, services_within: float) -> None:
         self._log.info("daemon_ending", mode=mode, workers=self._fleet.workers_left())
         self.mode = mode
+        self._services.leave(services_within, now)
         self._fleet.starting_allowed = False
         self._leave_at = now + _LEAVE_WITHIN_SECONDS
         self._fleet.signal_workers(signal.SIGHUP, Idle, Starting)
@@ -327,7 +351,7 @@ class Daemon:
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = now + 5.0
             self._fleet.signal_workers(signal.SIGKILL, Busy)
-        if self._fleet.workers_left():
+        if self._fleet.workers_left() or self._services.left():
             return None
         self._reconcile(now)
         self._events.follow_results()
@@ -352,6 +376,7 @@ class Daemon:
         else:
             self._plan = plan
             self._fleet.renew(plan, now)
+            self._services.renew(plan.orchestrators, now)
             self._events.emit("settings_reloaded")
             self._log.info("settings_reloaded", pools={name: pool.workers for name, pool in plan.pools.items()})
             for warning in plan.warnings:

@@ -125,22 +125,15 @@ class Fleet:
             case Died(pid, wait_status):
                 self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
 
-    def reap(self, now: float) -> None:
-        """Collects our own children: nurseries, and workers whose nursery died before them."""
-        while True:
-            try:
-                pid, wait_status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            links = {link.pid: link for link in (*self._nurseries.values(), *self._leaving.values())}
-            if pid in links:
-                links[pid].reaped(wait_status)
-                self._nursery_exit(links[pid], os.waitstatus_to_exitcode(wait_status), now)
-                self._leaving.pop(pid, None)
-            else:
-                self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
+    def reaped(self, pid: int, wait_status: int, now: float) -> None:
+        """Told of each child of ours that has ended: a nursery, or a worker whose nursery died before it."""
+        links = {link.pid: link for link in (*self._nurseries.values(), *self._leaving.values())}
+        if pid in links:
+            links[pid].reaped(wait_status)
+            self._nursery_exit(links[pid], os.waitstatus_to_exitcode(wait_status), now)
+            self._leaving.pop(pid, None)
+        else:
+            self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
 
     def _worker_gone(self, pid: int, code: int, now: float) -> None:
         slot = self.slots.by_pid(pid)

@@ -17,6 +17,8 @@ class Leftovers:
     def __init__(self, variable: str, cgroup: str) -> None:
         self._variable = variable
         self._cgroup = cgroup
+        self.spared: set[int] = set()
+        """Children of ours that are neither workers nor nurseries: services."""
         # As process 1, or with children from before an exec, other people's orphans come to us too.
         self._all_children_are_ours = os.getpid() != 1 and not children_of(os.getpid())
 
@@ -40,7 +42,7 @@ class Leftovers:
         """
         if not self._all_children_are_ours:
             return []
-        children = children_of(os.getpid())
+        children = [pid for pid in children_of(os.getpid()) if pid not in self.spared]
         strays = [pid for pid in children if pid not in known and _command_of(pid) not in nursery_commands]
         kill_all(pid for stray in strays for pid in (stray, *descendants_of(stray)))
         return strays

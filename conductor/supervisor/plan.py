@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conductor.supervisor.policy import RestartPolicy
@@ -17,6 +17,16 @@ class PoolPlan:
 
 
 @dataclass(frozen=True)
+class OrchestratorPlan:
+    """How a project's orchestrator is started and replaced. `stale` is seconds."""
+
+    command: Callable[[str], Sequence[str]]
+    """Project to command line."""
+    restart: RestartPolicy
+    stale: float
+
+
+@dataclass(frozen=True)
 class SupervisorPlan:
     """Times are seconds."""
 
@@ -27,6 +37,7 @@ class SupervisorPlan:
     grace: float
     timeout: float
     restart: RestartPolicy
+    orchestrators: OrchestratorPlan
     cgroup: str = ""
     """The folder in which each attempt gets a group of its own; empty: none."""
     warnings: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ def render_page(status: dict[str, Any]) -> str:
         *(f"limit  {line}" for line in status["limits"]),
         "",
         *(_slot_line(slot) for slot in status["slots"]),
+        *(_orchestrator_line(one) for one in status["orchestrators"]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -65,3 +66,10 @@ def _slot_line(slot: dict[str, Any]) -> str:
     return (
         f"{slot['pool']:<12} slot {slot['slot']:<3} {slot.get('pid') or '-':>8}  {format_duration(how_long):>7}  {what}"
     )
+
+
+def _orchestrator_line(one: dict[str, Any]) -> str:
+    what = f"{one['state']}: {one['why']}" if "why" in one else one["state"]
+    what += f" since {one['since']}" if "since" in one else ""
+    how_long = format_duration(one.get("for_seconds", one.get("again_in_seconds", 0.0)))
+    return f"orchestrator {one['project']:<8} {one.get('pid') or '-':>8}  {how_long:>7}  {what}"

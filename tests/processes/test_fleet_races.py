@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conductor.domain.retry import RetryPolicy
-from conductor.kit.process import send_signal, stat_fields
+from conductor.kit.process import reap_children, send_signal, stat_fields
 from conductor.supervisor.fleet import Fleet
 from conductor.supervisor.nurseries import NurseryCommand
 from conductor.supervisor.orphans import Leftovers
-from conductor.supervisor.plan import PoolPlan, SupervisorPlan
+from conductor.supervisor.plan import OrchestratorPlan, PoolPlan, SupervisorPlan
 from conductor.supervisor.policy import BackingOff, Idle, RestartPolicy, Slot, Starting, pid_of
 from conductor.testing.memory_queue import MemoryQueue
 from tests.support import eventually
@@ -74,6 +74,7 @@ def fleet() -> Iterator[Make]:
             grace=1.0,
             timeout=60.0,
             restart=RestartPolicy(first_delay=600.0, longest_delay=600.0),
+            orchestrators=OrchestratorPlan(lambda project: [], RestartPolicy(), 600.0),
         )
         queue = MemoryQueue(time.time, lambda: 0.0, RetryPolicy())
         nothing = Nothing()
@@ -102,7 +103,7 @@ def slow_nursery(mode: str) -> NurseryCommand:
 def turn(fleet: Fleet) -> None:
     """What the daemon's loop does with its fleet, in its order."""
     now = time.monotonic()
-    fleet.reap(now)
+    reap_children(lambda pid, wait_status: fleet.reaped(pid, wait_status, now))
     fleet.hear_nurseries(now)
     fleet.hear_reports(now)
     if fleet.starting_allowed:
