@@ -75,7 +75,7 @@ def orchestrator_command(home: Home) -> Callable[[str], list[str]]:
     def command(project: str) -> list[str]:
         code = (
             f"from conductor.kit.process import end_with_parent; end_with_parent({os.getpid()}); "
-            "from conductor.app.orchestration import run_orchestrator; "
+            "from conductor.app.orchestrator_process import run_orchestrator; "
             f"raise SystemExit(run_orchestrator({home.path!r}, {project!r}))"
         )
         return [sys.executable, "-P", "-c", code]

@@ -191,6 +191,9 @@ class Repository(Protocol):
     def advance(self, run: Run, merged: Merged) -> bool:
         """Moves the branch from `merged.tip` to `merged.commit`; False: the branch is elsewhere."""
 
+    def standing(self, run: Run) -> frozenset[str]:
+        """Paths of the run's worktrees that are there."""
+
     def release(self, run: Run, delegation: Delegation) -> None:
         """The worktree goes; its branch and ref too where its work is merged, else they stay."""
 
@@ -273,6 +276,48 @@ class CheckResult:
     tail: str
     """The last part of its output, at most 64 KiB, masked."""
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is to be published of one run."""
+
+    workspace: str
+    """The project's main checkout."""
+    remote: str
+    commit: str
+    branch: str
+    """What the commit is pushed to: the target, or the run's own where a pull request is wanted."""
+    base: str = ""
+    """The target of the pull request; empty: none is wanted."""
+    title: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of it."""
+
+    pushed: bool
+    pull_request: str = ""
+    """Its address."""
+    reason: str = ""
+    """Why not all of it was done, and what a person can do; empty: all was."""
+
+
+class Publisher(Protocol):
+    """Pushes and opens pull requests, one publication at a time, without holding up the caller."""
+
+    def start(self, what: Publication, folder: str) -> None:
+        """`folder`: where logs and the pull request's text are written."""
+
+    def fileno(self) -> int:
+        """Readable when `take` should be called; -1: nothing runs, though `take` may have an answer."""
+
+    def take(self) -> Published | None:
+        """What became of it, once; None: it goes on, or there is nothing."""
+
+    def stop(self) -> None: ...
 
 
 class ResultsFeed(Protocol):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 
 from conductor.kit.durable import write_plain
+from conductor.ports.orchestration import Publication, Published
 from conductor.projects.kept_process import Command, CommandEnd, KeptProcess
 from conductor.projects.tool import GIT, tool_environment
 
@@ -27,33 +27,6 @@ _PULL_REQUEST = re.compile(r"https?://[^\s\"]+/pull/\d+")
 _REFUSED = re.compile(r"^!\t\S+\t(.*)$", re.MULTILINE)
 _NOT_THERE = 126
 _PUSH = ("push", "--porcelain", "--no-follow-tags", "--recurse-submodules=no", "--no-signed")
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What is to be published of one run."""
-
-    workspace: str
-    """The project's main checkout."""
-    remote: str
-    commit: str
-    branch: str
-    """What the commit is pushed to: the target, or the run's own where a pull request is wanted."""
-    base: str = ""
-    """The target of the pull request; empty: none is wanted."""
-    title: str = ""
-    body: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What became of it."""
-
-    pushed: bool
-    pull_request: str = ""
-    """Its address."""
-    reason: str = ""
-    """Why not all of it was done, and what a person can do; empty: all was."""
 
 
 Steps = Generator[tuple[str, ...], CommandEnd, Published]

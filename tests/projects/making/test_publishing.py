@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from conductor.ports.orchestration import Publication, Published
 from conductor.projects.kept_process import CommandEnd, KeptProcess
-from conductor.projects.publishing import Publication, Published, Publisher, publishing
+from conductor.projects.publishing import Publisher, publishing
 from tests.projects.making.repositories import ENVIRONMENT, StandIn, commit, eventually, git, new_repository
 
 OPEN_ONE = """

@@ -1,0 +1,54 @@
+"""What happened: written in the same transaction as what it changed, then told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from conductor.domain.run import Activity, Changes, Delegation, Run, StepState
+from conductor.ports.orchestration import Store, Teller
+
+_MOST_UNTOLD = 1000
+
+
+class Journal:
+    """One project's. `tell` hands on what was written since it was last heard, in order, each at least once."""
+
+    def __init__(self, project: str, store: Store, teller: Teller, clock: Callable[[], float]) -> None:
+        self._project = project
+        self._store = store
+        self._teller = teller
+        self._clock = clock
+        self._noted: list[Activity] = []
+        self._key = f"told:{project}"
+        self._told = int(store.remembered(self._key).get("sequence", 0))
+        self._has_untold = True
+        self._kept_at = 0.0
+
+    def note(self, action: str, run_id: str, step_id: str = "", **facts: Any) -> None:
+        """Written with the next `save`."""
+        self._noted.append(Activity(self._clock(), action, self._project, run_id, step_id, facts))
+
+    def save(
+        self, run: Run | None = None, steps: tuple[StepState, ...] = (), delegations: tuple[Delegation, ...] = ()
+    ) -> None:
+        activity, self._noted = tuple(self._noted), []
+        self._has_untold = self._has_untold or bool(activity)
+        self._store.save(Changes(run, steps, delegations, activity))
+
+    def replace_steps(self, run: Run, steps: tuple[StepState, ...]) -> None:
+        """The plan of the run."""
+        self._store.replace_steps(run, steps)
+        self.save(run)
+
+    def tell(self) -> None:
+        """What nobody heard stays for the next time."""
+        if not self._has_untold:
+            return
+        fresh = self._store.activity(self._told, project=self._project, limit=_MOST_UNTOLD)
+        if fresh and not self._teller(fresh):
+            return
+        self._has_untold = len(fresh) == _MOST_UNTOLD
+        if fresh:
+            self._told = fresh[-1].sequence
+            self._store.remember(self._key, {"sequence": self._told})

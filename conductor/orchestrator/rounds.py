@@ -1,0 +1,325 @@
+"""The life of rounds in one run: out into the queue, back from it, through the merge queue or back to the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conductor.domain.errors import ConductorError, NoSuchTask, RepositoryBroken
+from conductor.domain.outcome import Status
+from conductor.domain.plan import Step
+from conductor.domain.run import Delegation, DelegationState, StepState, StepStatus
+from conductor.domain.task import parse_fallback
+from conductor.domain.usage import Usage
+from conductor.domain.view import Ended
+from conductor.orchestrator.board import Board
+from conductor.orchestrator.emitting import Emitter
+from conductor.orchestrator.rules import Rules, Tools
+from conductor.orchestrator.schedule import key_of
+from conductor.orchestrator.verdicts import GiveUp, Next, TryAgain, after_bounce, after_failure, attempt_order
+from conductor.ports.orchestration import Candidate, Choice, Taken
+
+_MOST_REASON = 4000
+
+
+class Rounds:
+    """`queue_merge` takes what is to be merged; `let_go` frees the files of a step for the other steps of the project."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        rules: Rules,
+        board: Board,
+        queue_merge: Callable[[Delegation, Taken], None],
+        let_go: Callable[[str], None],
+    ) -> None:
+        self._tools = tools
+        self._rules = rules
+        self._board = board
+        self._emitter = Emitter(tools, board)
+        self._queue_merge = queue_merge
+        self._let_go = let_go
+        self._overlays: dict[str, str] = {}
+
+    # -- out
+
+    def start(self, step: Step) -> None:
+        """The next round of a step whose turn it is."""
+        choice = self._tools.router.choose(step)
+        who = self._who(step, choice)
+        if who is None:
+            self._give_up(step.id, _nobody(choice), StepStatus.FAILED)
+            self._let_go(key_of(self._board.run.id, step.id))
+            return
+        delegation = self._emitter.begin_round(step, who)
+        self._emit(delegation, who, choice)
+
+    def resume(self) -> None:
+        """After a restart: every open delegation goes on where it was, and worktrees of closed ones go."""
+        self._release_left()
+        for delegation in list(self._board.open.values()):
+            match delegation.state:
+                case DelegationState.SPAWNING:
+                    self._emit(delegation, Candidate(delegation.agent, delegation.model))
+                case DelegationState.WORKING:
+                    self._find_again(delegation)
+                case DelegationState.RETURNED | DelegationState.MERGING:
+                    self._returned(delegation)
+
+    def _release_left(self) -> None:
+        if self._tools.repository is None:
+            return
+        standing = self._tools.repository.standing(self._board.run)
+        for one in self._board.all_rounds() if standing else ():
+            if one.worktree in standing and one.state in _CLOSED:
+                self._release(one)
+
+    def _find_again(self, delegation: Delegation) -> None:
+        view = self._tools.queue.find(delegation.task_id)
+        if view is None:  # accepted once, and gone: its folder was cleaned or lost
+            self._emit(delegation, Candidate(delegation.agent, delegation.model))
+        elif isinstance(view, Ended):
+            self.task_ended(view)
+        else:
+            self._board.specs[delegation.task_id] = view.spec
+
+    def _emit(self, delegation: Delegation, who: Candidate, choice: Choice | None = None) -> None:
+        others = tuple(_named(one) for one in choice.candidates if _named(one) != _named(who)) if choice else ()
+        try:
+            onto = self._overlays.pop(delegation.step_id, "") if self._tools.is_prompted(who.agent) else ""
+            self._emitter.emit(delegation, thinking=who.thinking, onto=onto, others=others)
+        except RepositoryBroken as error:
+            self._failed(delegation, Status.FAILED, str(error), by_agent=False)
+
+    def _who(self, step: Step, choice: Choice) -> Candidate | None:
+        """The one whose turn it is: after a bounce the one who did it last, or the resolver."""
+        state = self._board.states[step.id]
+        if state.bounces and state.agent:
+            last = Candidate(state.agent, state.model, step.thinking)
+            verdict = after_bounce(state.bounces, self._rules.bounces, last, self._resolver())
+            return verdict.who if isinstance(verdict, TryAgain) else last
+        order = self._order(step, choice)
+        if not order:
+            return None
+        failed = sum(one.state is DelegationState.FAILED for one in self._rounds_of(state))
+        return order[min(failed, len(order) - 1)]
+
+    def _order(self, step: Step, choice: Choice) -> tuple[Candidate, ...]:
+        """What the plan names is tried as the plan says; what the router chose twice, then the runner-up twice."""
+        if step.agent:
+            return choice.candidates[:1]
+        return attempt_order(choice.candidates, self._rules.route_depth)
+
+    def _rounds_of(self, state: StepState) -> tuple[Delegation, ...]:
+        return self._board.rounds_of(state.step.id) if state.round else ()
+
+    def _resolver(self) -> Candidate | None:
+        return Candidate(*parse_fallback(self._rules.resolver)) if self._rules.resolver else None
+
+    # -- back
+
+    def task_ended(self, view: Ended) -> None:
+        """Its task is over: nothing that comes later can change what it did."""
+        delegation = self._board.open.get(view.task_id)
+        if delegation is None or delegation.state is not DelegationState.WORKING:
+            return
+        delegation, spent = _with_costs(delegation, view.record)
+        self._learn(delegation, view)
+        if view.status is not Status.SUCCESS:
+            self._failed(delegation, view.status, str(view.record.get("reason", "")), by_agent=True, **spent)
+            return
+        state = self._board.states[delegation.step_id]
+        delegation = replace(delegation, state=DelegationState.RETURNED)
+        if self._tools.repository is None:
+            self._completed(delegation, "", **self._added(state, spent))
+            return
+        self._board.set_round(delegation, **self._added(state, spent))
+        self._returned(delegation)
+
+    def _returned(self, delegation: Delegation) -> None:
+        """Takes the work out of the worktree, and judges what came back before anything is merged."""
+        assert self._tools.repository is not None  # a run without git has nothing to take
+        state = self._board.states[delegation.step_id]
+        try:
+            taken = self._tools.repository.take(self._board.run, state.step, delegation)
+        except RepositoryBroken as error:
+            self._failed(delegation, Status.FAILED, str(error), by_agent=False)
+            return
+        delegation = replace(delegation, work=taken.work, state=DelegationState.MERGING)
+        self._board.paths[delegation.step_id] = taken.paths
+        accepted = state.reason == ACCEPTED
+        if taken.faults and not accepted:
+            self.bounced(delegation, "what it left can't be merged:\n" + "\n".join(taken.faults))
+        elif not taken.paths and state.step.may_be_empty:
+            self._completed(delegation, "")
+        elif not taken.paths:
+            self.bounced(delegation, "it ended well, but changed no file: there is nothing to merge")
+        elif taken.held and not accepted:
+            self._hold(delegation, "a person must look first: " + "; ".join(taken.held))
+        else:
+            self._board.set_round(delegation)
+            self._queue_merge(delegation, taken)
+
+    # -- what people wish
+
+    def accept(self, step_id: str) -> None:
+        """The work of a step that needs review is merged as it lies there now."""
+        held = [one for one in self._board.rounds_of(step_id) if one.state is DelegationState.HELD]
+        if not held or self._board.states[step_id].status is not StepStatus.NEEDS_REVIEW:
+            return
+        delegation = replace(held[-1], state=DelegationState.RETURNED, ended=0.0)
+        self._board.note("step_accepted", step_id, round=delegation.round)
+        self._board.set_round(delegation, status=StepStatus.IN_PROGRESS, reason=ACCEPTED, ended=0.0)
+        self._revive(step_id)
+        self._board.schedule.occupy(step_id)
+        self._returned(delegation)
+
+    def again(self, step_id: str) -> None:
+        """A step that was given up is tried anew, and what waited for it waits again."""
+        if self._board.states[step_id].status not in _GIVEN_UP:
+            return
+        self._board.note("step_tried_anew", step_id)
+        self._board.set_steps([step_id], status=StepStatus.PENDING, bounces=0, ended=0.0)
+        self._revive(step_id)
+        self._board.schedule.sent_back(step_id)
+
+    def _revive(self, step_id: str) -> None:
+        freed = self._board.schedule.revived(step_id)
+        self._board.set_steps(freed, status=StepStatus.PENDING, reason="", ended=0.0)
+
+    # -- what the merge queue says
+
+    def merged(self, delegation: Delegation, commit: str) -> None:
+        self._completed(delegation, commit)
+
+    def bounced(self, delegation: Delegation, why: str, overlay: str = "") -> None:
+        """Back to who made it, with the reason; or given up, with everything kept."""
+        state = self._board.states[delegation.step_id]
+        last = Candidate(delegation.agent, delegation.model, state.step.thinking)
+        verdict = after_bounce(state.bounces + 1, self._rules.bounces, last, self._resolver())
+        why = why[:_MOST_REASON]
+        over = replace(delegation, state=DelegationState.BOUNCED, reason=why, ended=self._tools.clock())
+        if isinstance(verdict, GiveUp):
+            self._hold(delegation, f"{verdict.reason}; the last time: {why}")
+            return
+        if overlay:
+            self._overlays[delegation.step_id] = overlay
+        self._board.note("step_bounced", delegation.step_id, round=delegation.round, reason=why[:500])
+        self._board.set_round(over, status=StepStatus.PENDING, bounces=state.bounces + 1, reason=why)
+        self._release(over)
+        self._board.schedule.sent_back(delegation.step_id)
+
+    # -- over
+
+    def _completed(self, delegation: Delegation, commit: str, **fields: Any) -> None:
+        now = self._tools.clock()
+        over = replace(delegation, state=DelegationState.COMPLETED, ended=now)
+        self._board.note("step_completed", delegation.step_id, round=delegation.round, commit=commit)
+        self._board.set_round(over, status=StepStatus.COMPLETED, commit=commit, ended=now, reason="", **fields)
+        self._release(over)
+        self._board.schedule.completed(delegation.step_id)
+
+    def _failed(self, delegation: Delegation, status: Status, reason: str, *, by_agent: bool, **spent: Any) -> None:
+        state, now = self._board.states[delegation.step_id], self._tools.clock()
+        over = replace(delegation, state=DelegationState.FAILED, reason=reason[:_MOST_REASON], ended=now)
+        fields = self._added(state, spent)
+        rounds = [one for one in self._rounds_of(state) if one.task_id != over.task_id]
+        order = self._order(state.step, self._tools.router.choose(state.step))
+        verdict: Next = after_failure(status, reason, [*rounds, over], order if by_agent else ())
+        self._keep(over)
+        if isinstance(verdict, TryAgain):
+            self._board.note("step_failed_once", delegation.step_id, round=delegation.round, reason=reason[:500])
+            self._board.set_round(over, status=StepStatus.PENDING, reason=reason[:_MOST_REASON], **fields)
+            self._release(over)
+            self._board.schedule.sent_back(delegation.step_id)
+            return
+        status_of_step = StepStatus.CANCELLED if status is Status.CANCELLED else StepStatus.FAILED
+        self._give_up(delegation.step_id, verdict.reason, status_of_step, over, **fields)
+        self._release(over)
+
+    def _hold(self, delegation: Delegation, reason: str) -> None:
+        """Its worktree stays where it is: a person may mend it there."""
+        over = replace(delegation, state=DelegationState.HELD, reason=reason[:_MOST_REASON], ended=self._tools.clock())
+        self._give_up(delegation.step_id, reason, StepStatus.NEEDS_REVIEW, over)
+        self._let_go(key_of(self._board.run.id, delegation.step_id))
+
+    def _give_up(
+        self, step_id: str, reason: str, status: StepStatus, over: Delegation | None = None, **fields: Any
+    ) -> None:
+        self._board.note("step_given_up", step_id, status=status.value, reason=reason[:500])
+        now = self._tools.clock()
+        self._board.give_up(step_id, over, status=status, reason=reason[:_MOST_REASON], ended=now, **fields)
+
+    # -- helpers
+
+    def _keep(self, delegation: Delegation) -> None:
+        """What a failed round left stays under a ref."""
+        if self._tools.repository is None or not delegation.worktree:
+            return
+        step = self._board.states[delegation.step_id].step
+        try:
+            self._tools.repository.take(self._board.run, step, delegation)
+        except RepositoryBroken as error:
+            self._tools.log.warning("work_not_kept", task=delegation.task_id, error=str(error))
+
+    def _release(self, delegation: Delegation) -> None:
+        if self._tools.repository is not None and delegation.worktree:
+            try:
+                self._tools.repository.release(self._board.run, delegation)
+            except RepositoryBroken as error:
+                self._tools.log.warning("worktree_stays", path=delegation.worktree, error=str(error))
+        self._let_go(key_of(self._board.run.id, delegation.step_id))
+
+    def _learn(self, delegation: Delegation, view: Ended) -> None:
+        step = self._board.states[delegation.step_id].step
+        if step.agent or view.status in (Status.CANCELLED, Status.BUDGET):
+            return
+        who = Candidate(delegation.agent, delegation.model)
+        succeeded, seconds = view.status is Status.SUCCESS, self._tools.clock() - delegation.created
+        self._tools.router.learn(step, who, succeeded=succeeded, seconds=seconds, tokens=delegation.tokens)
+
+    @staticmethod
+    def _added(state: StepState, spent: dict[str, Any]) -> dict[str, Any]:
+        if not spent:
+            return {}
+        return {"usd": state.usd + spent["usd"], "tokens": state.tokens + spent["tokens"]}
+
+    def cancel_all(self) -> None:
+        """Every task under way is cancelled; its end is heard like any other."""
+        for delegation in list(self._board.open.values()):
+            if delegation.state is not DelegationState.WORKING:
+                continue
+            try:
+                if self._tools.queue.cancel(delegation.task_id, self._tools.caller) == "stopping":
+                    self._tools.nudge(delegation.task_id)
+            except NoSuchTask:
+                self._failed(delegation, Status.CANCELLED, "its task is gone", by_agent=False)
+            except ConductorError as error:
+                self._tools.log.warning("task_not_cancelled", task=delegation.task_id, error=str(error))
+
+
+ACCEPTED = "accepted by a person"
+"""The reason of a step whose work is to be merged whatever was found at fault with it; the check has the last word."""
+
+
+_CLOSED = (DelegationState.COMPLETED, DelegationState.BOUNCED, DelegationState.FAILED)
+_GIVEN_UP = (StepStatus.FAILED, StepStatus.NEEDS_REVIEW, StepStatus.CANCELLED)
+
+
+def _named(who: Candidate) -> str:
+    return f"{who.agent}:{who.model}" if who.model else who.agent
+
+
+def _nobody(choice: Choice) -> str:
+    reasons = "; ".join(f"{one.agent}{':' if one.model else ''}{one.model}: {one.why}" for one in choice.passed_over)
+    return f"nobody can do it: {reasons or 'no agent is set up'}: `conductor route --explain` shows why"
+
+
+def _with_costs(delegation: Delegation, record: dict[str, Any]) -> tuple[Delegation, dict[str, Any]]:
+    """With what the task's last attempt really used."""
+    usage = record.get("usage")
+    tokens = Usage(**usage).total if isinstance(usage, dict) else 0
+    spent = {"usd": float(record.get("usd") or 0.0), "tokens": tokens}
+    agent = str(record.get("agent") or delegation.agent)
+    return replace(delegation, agent=agent, **spent), spent

@@ -1,0 +1,62 @@
+"""What follows when a round of a step did not end in a merge: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conductor.domain.outcome import Status
+from conductor.domain.run import Delegation, DelegationState
+from conductor.ports.orchestration import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Another round, by `who`."""
+
+    who: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No further round. `for_review`: there is work that a person should look at."""
+
+    reason: str
+    for_review: bool = False
+
+
+Next = TryAgain | GiveUp
+
+
+def after_failure(status: Status, reason: str, rounds: Sequence[Delegation], order: Sequence[Candidate]) -> Next:
+    """A task ended badly. `rounds`: all of the step, this one included; `order`: who is tried, one entry a try.
+
+    A budget that is used up and a person's cancel are not answered with another try.
+    """
+    failed = [one for one in rounds if one.state is DelegationState.FAILED]
+    if status is Status.CANCELLED:
+        return GiveUp("cancelled")
+    if status is Status.BUDGET:
+        return GiveUp(f"its budget is used up: {reason}")
+    if len(failed) < len(order):
+        return TryAgain(order[len(failed)])
+    return GiveUp("; ".join(_told(one) for one in failed) or reason)
+
+
+def _told(one: Delegation) -> str:
+    who = f"{one.agent}:{one.model}" if one.model else one.agent
+    return f"round {one.round} by {who}: {one.reason or 'failed'}"
+
+
+def after_bounce(bounces: int, most: int, last: Candidate, resolver: Candidate | None) -> Next:
+    """The merge queue sent a step back for the `bounces`th time: its own agent mends it, at last the resolver."""
+    if bounces <= most:
+        return TryAgain(last)
+    if resolver is not None and bounces == most + 1:
+        return TryAgain(resolver)
+    return GiveUp(f"sent back {bounces} times", for_review=True)
+
+
+def attempt_order(candidates: Sequence[Candidate], depth: int) -> tuple[Candidate, ...]:
+    """The first choice twice, the runner-up twice, and so on for `depth` of them."""
+    return tuple(one for one in candidates[:depth] for _ in range(2))
