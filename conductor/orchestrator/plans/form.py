@@ -97,7 +97,7 @@ class PlanForm(_Form):
     project: str = Field("", pattern=NAME_FORM, description="the project that it is for")
     check: Command = Field("", description="the command that must pass before a merge; left out: the project's own")
     from_model: bool = Field(False, description="a model wrote it: its commands are shown before any of them runs")
-    steps: tuple[StepForm, ...] = Field(max_length=MOST_STEPS)
+    steps: tuple[StepForm, ...] = Field(min_length=1, max_length=MOST_STEPS)
 
 
 STEP_ALIASES = {
@@ -110,26 +110,3 @@ STEP_ALIASES = {
 }
 PLAN_ALIASES = {"tasks": "steps"}
 """Other words for the same, read too."""
-
-
-def plan_schema() -> dict[str, Any]:
-    """The JSON schema of a plan file, as it is published beside this module."""
-    schema = PlanForm.model_json_schema()
-    step = schema["$defs"]["StepForm"]
-    _add_aliases(step, STEP_ALIASES)
-    _add_aliases(schema, PLAN_ALIASES)
-    step["required"] = []
-    step["allOf"] = [_either("id", "task_id"), _either("title", "description")]
-    schema["required"] = []
-    schema["allOf"] = [_either("steps", "tasks")]
-    schema["properties"]["$schema"] = {"type": "string"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "conductor plan", **schema}
-
-
-def _either(*names: str) -> dict[str, Any]:
-    return {"anyOf": [{"required": [name]} for name in names]}
-
-
-def _add_aliases(schema: dict[str, Any], aliases: dict[str, str]) -> None:
-    for alias, name in aliases.items():
-        schema["properties"][alias] = {**schema["properties"][name], "description": f"another word for {name}"}

@@ -21,6 +21,10 @@ class _Unreadable(Exception):
     """Why data can't be read, for the one fault that is told."""
 
 
+class _NotJson(_Unreadable):
+    """It is not JSON, and may be YAML."""
+
+
 def read_text(path: str, at_most: int = MOST_BYTES) -> str:
     """The text of a file, no link. Raises UsageError where there is none, PlanInvalid where it is not text or has more
     than `at_most` bytes."""
@@ -41,6 +45,11 @@ def load_text(text: str, what: str) -> Any:
     return _answered(_load_json if text.lstrip()[:1] in ("{", "[") else _load_yaml, text, what)
 
 
+def load_json(text: str, what: str) -> Any:
+    """JSON alone. Raises PlanInvalid."""
+    return _answered(_strict_json, text, what)
+
+
 def load_yaml(text: str, what: str) -> Any:
     """Raises PlanInvalid."""
     return _answered(_load_yaml, text, what)
@@ -57,13 +66,19 @@ def _answered(load: Callable[[str], Any], text: str, what: str) -> Any:
 
 def _load_json(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        fault = f"line {error.lineno}, column {error.colno}: it is not JSON: {error.msg}"
+        return _strict_json(text)
+    except _NotJson as error:
         try:
             return _load_yaml(text)  # `{a: b}` is YAML too
         except _Unreadable:
-            raise _Unreadable(fault) from None
+            raise error from None
+
+
+def _strict_json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _NotJson(f"line {error.lineno}, column {error.colno}: it is not JSON: {error.msg}") from None
     except ValueError as error:
         raise _Unreadable(f"it is not JSON: {error}") from None
 

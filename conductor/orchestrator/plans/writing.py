@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 import yaml
 
-from conductor.domain.plan import Plan, Step
+from conductor.domain.plan import Plan, Step, StepType
 from conductor.kit.durable import replace_file
 from conductor.orchestrator.plans.form import VERSION
 
@@ -32,13 +32,15 @@ def write_plan(plan: Plan, path: str) -> None:
 
 
 def _step_document(step: Step) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for field in fields(step):
-        value = getattr(step, field.name)
-        if field.default is MISSING or value != field.default:
-            document[_CALLED.get(field.name, field.name)] = list(value) if isinstance(value, tuple) else value
-    document["type"] = step.type.value
-    return document
+    return {
+        _CALLED.get(field.name, field.name): _plain(value)
+        for field in fields(step)
+        if (value := getattr(step, field.name)) != field.default
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, StepType) else value
 
 
 class _Dumper(yaml.SafeDumper):
