@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conductor.projects.declared import is_declared
-from conductor.projects.git import Git, encoded
+from conductor.projects.git import Git
 from conductor.projects.place import Place
 
 LARGEST_BYTES = 50_000_000
@@ -61,7 +61,7 @@ def find_faults(
         for change in there
         if sizes.get(change.blob, 0) > LARGEST_BYTES
     ]
-    faults += _conflict_markers(place.git, base, tree)
+    faults += _conflict_markers(place.git, base, tree, there)
     if declared:
         faults += [
             f"{change.path!r} is outside of what this step may touch ({', '.join(declared)}): undo that change"
@@ -130,13 +130,20 @@ def _sizes(git: Git, changes: Sequence[Change]) -> dict[str, int]:
     return {blob: int(size) for blob, _, size in (line.partition(" ") for line in lines) if size.isdigit()}
 
 
-def _conflict_markers(git: Git, base: str, tree: str) -> list[str]:
+def _conflict_markers(git: Git, base: str, tree: str, there: Sequence[Change]) -> list[str]:
     """A row of equal signs is a heading in many files: only the other markers count."""
     strict = git.having("core.whitespace=-trailing-space,-space-before-tab,-blank-at-eof")
-    lines = strict("diff-tree", "-r", "--check", "--no-renames", base, tree, ok=(0, 1, 2, 3)).lines
-    found: dict[str, str] = {}
-    for line, shown in zip(lines, [*lines[1:], ""], strict=False):
-        match = _MARKER.match(line)
-        if match and encoded(shown)[1:2] in (b"<", b">"):
-            found.setdefault(match[1], match[2])
-    return [f"{path}:{number} holds conflict markers: solve the conflict there" for path, number in found.items()]
+    matches = (_MARKER.match(line) for line in strict("diff-tree", "-r", "--check", base, tree, ok=(0, 2)).lines)
+    suspected: dict[str, list[int]] = {}
+    for match in matches:
+        if match:
+            suspected.setdefault(match[1], []).append(int(match[2]))
+    blobs = {change.path: change.blob for change in there if change.path in suspected}
+    contents = _contents(git, list(blobs.values())) if blobs else []
+    told = []
+    for path, content in zip(blobs, contents, strict=True):
+        lines = content.split(b"\n")
+        found = [number for number in suspected[path] if lines[number - 1][:1] in (b"<", b">")]
+        if found:
+            told.append(f"{path}:{found[0]} holds conflict markers: solve the conflict there")
+    return told

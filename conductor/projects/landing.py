@@ -9,8 +9,8 @@ from conductor.domain.errors import RepositoryBroken
 from conductor.domain.run import Run
 from conductor.ports.orchestration import Conflict, Merged
 from conductor.projects.git import Git
-from conductor.projects.merging import conflict_commit, merge_trees, merged_steps
-from conductor.projects.names import run_ref
+from conductor.projects.merging import conflict_commit, merge_trees, merged_steps, tree_of
+from conductor.projects.names import RUN, run_ref
 from conductor.projects.place import Place
 
 _FORMAT = "%H%x00%P%x00%T%x00%an%x00%ae%x00%ad%x00%cn%x00%ce%x00%cd%x00%B%x01"
@@ -56,7 +56,7 @@ def _is_ancestor(git: Git, older: str, newer: str) -> bool:
 
 
 def _replayed(git: Git, target: str, tip: str) -> Merged | Conflict:
-    onto, onto_tree = target, git("rev-parse", f"{target}^{{tree}}").text
+    onto, onto_tree = target, tree_of(git, target)
     for commit in _commits(git, target, tip):
         # A commit on `parent` with the tree so far: git then takes `parent` for the common ancestor.
         ours = git("commit-tree", onto_tree, "-p", commit.parent, stdin=b"ours\n").text
@@ -65,11 +65,17 @@ def _replayed(git: Git, target: str, tip: str) -> Merged | Conflict:
             subject = commit.message.partition("\n")[0]
             told = f"{subject!r} ({commit.commit[:12]}) does not fit onto what the target branch has now\n{found.told}"
             return Conflict(target, found.paths, told, conflict_commit(git, onto, found))
-        if found.tree == onto_tree:
+        if found.tree == onto_tree and not _is_seal(commit):
             continue
         written = git.saying(**commit.variables)("commit-tree", found.tree, "-p", onto, stdin=commit.message.encode())
         onto, onto_tree = written.text, found.tree
-    return Merged(onto, target, is_empty=onto == target)
+    if onto_tree == tree_of(git, target):
+        return Merged(target, target, is_empty=True)
+    return Merged(onto, target)
+
+
+def _is_seal(commit: _Commit) -> bool:
+    return commit.message.rstrip().rpartition("\n")[2].startswith(f"{RUN}: ")
 
 
 def _commits(git: Git, target: str, tip: str) -> Iterator[_Commit]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from conductor.domain.errors import RepositoryBroken
 from conductor.ports.orchestration import Conflict, Merged
 from conductor.projects.git import Git, decoded
-from conductor.projects.names import STEP, TASK, WORK, checked_commit
+from conductor.projects.names import RUN, STEP, WORK, checked_commit, checked_run
 
 _MOST_TOLD = 8000
-_TRAILERS = f"%(trailers:key={STEP},valueonly,separator=%x1f)%x00%(trailers:key={TASK},valueonly,separator=%x1f)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +47,28 @@ def _messages(parts: list[str]) -> list[str]:
     return told
 
 
-def merge_work(git: Git, tip: str, work: str, message: str) -> Merged | Conflict:
+def merge_work(git: Git, tip: str, work: str, message: str, trailers: dict[str, str]) -> Merged | Conflict:
     """The commit that squashes the work onto the tip, with its trailers; nothing to bring: the tip itself."""
-    lines = git("log", "--no-walk=unsorted", f"--format=%T%x00{_TRAILERS}", tip, checked_commit(work)).text
-    (tip_tree, *_), (_, step, task) = (line.split("\0") for line in lines.split("\n"))
-    found = merge_trees(git, tip, work)
+    found = merge_trees(git, tip, checked_commit(work))
     if found.paths:
         return Conflict(tip, found.paths, found.told, conflict_commit(git, tip, found))
-    if found.tree == tip_tree:
+    if found.tree == tree_of(git, tip):
         return Merged(tip, tip, is_empty=True)
-    text = with_trailers(message, {STEP: step, TASK: task, WORK: work})
+    text = with_trailers(message, {**trailers, WORK: work})
     return Merged(git("commit-tree", found.tree, "-p", tip, stdin=text.encode()).text, tip)
+
+
+def seal_commit(git: Git, run_id: str, tip: str, message: str) -> str:
+    """A commit on the tip that changes nothing and says that the run is whole; the tip itself where it is that."""
+    sealed = git("log", "-1", f"--format=%(trailers:key={RUN},valueonly)", tip).text.strip()
+    if sealed == checked_run(run_id):
+        return tip
+    text = with_trailers(message, {RUN: run_id})
+    return git("commit-tree", f"{tip}^{{tree}}", "-p", tip, stdin=text.encode()).text
+
+
+def tree_of(git: Git, commit: str) -> str:
+    return git("rev-parse", f"{commit}^{{tree}}").text
 
 
 def conflict_commit(git: Git, tip: str, found: MergedTree) -> str:
@@ -100,4 +110,4 @@ def is_merged(git: Git, work: str, base: str, tip: str) -> bool:
     if work in merged_works(git, base, tip):
         return True
     found = git.attempt("merge-tree", "--write-tree", "-z", "--name-only", tip, work)
-    return found.code == 0 and found.fields[0] == git("rev-parse", f"{tip}^{{tree}}").text
+    return found.code == 0 and found.fields[0] == tree_of(git, tip)

@@ -27,6 +27,8 @@ OURS = (RUN_BRANCHES, STEP_BRANCHES, "refs/conductor/")
 
 STEP, TASK, WORK = "Conductor-Step", "Conductor-Task", "Conductor-Work"
 """Trailers of the commit that brings a step into its run's branch."""
+RUN = "Conductor-Run"
+"""Trailer of a run's last commit."""
 
 
 @dataclass(frozen=True, slots=True)

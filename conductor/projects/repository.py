@@ -17,8 +17,8 @@ from conductor.projects.checkout import move_target
 from conductor.projects.closing import close_rounds
 from conductor.projects.git import Git, Hook, check_version
 from conductor.projects.landing import landing_commit
-from conductor.projects.merging import merge_work, merged_steps
-from conductor.projects.names import RoundName, checked_commit, run_ref
+from conductor.projects.merging import merge_work, merged_steps, seal_commit
+from conductor.projects.names import STEP, TASK, RoundName, checked_commit, round_of_folder, run_ref
 from conductor.projects.place import Place, find_place, inodes_of
 from conductor.projects.releasing import release_worktree
 from conductor.projects.taking import Asked, take_work
@@ -77,6 +77,13 @@ class GitRepository:
             if tip and not keep_branch and (landed or tip == run.base):
                 drop_branch(place, run)
 
+    def standing(self, run: Run) -> frozenset[str]:
+        with self._deed("look for the run's worktrees") as place:
+            root = f"{place.folder}/worktrees"
+            names = os.listdir(root) if os.path.isdir(root) else []
+            rounds = (name for name in names if (found := round_of_folder(name)) and found.run_id == run.id)
+            return frozenset(f"{root}/{name}" for name in rounds if not os.path.islink(f"{root}/{name}"))
+
     # -- steps
 
     def cut(self, run: Run, step: Step, round_number: int, onto: str = "") -> Worktree:
@@ -90,9 +97,11 @@ class GitRepository:
         with self._deed("take the work") as place:
             return take_work(place, name, replace(self._asked(delegation.task_id), declared=declared))
 
-    def merge(self, run: Run, work: Taken, message: str) -> Merged | Conflict:
+    def merge(self, run: Run, delegation: Delegation, work: Taken, message: str) -> Merged | Conflict:
+        name = RoundName(run.id, delegation.step_id, delegation.round)
+        trailers = {STEP: name.step, TASK: delegation.task_id}
         with self._deed("merge") as place:
-            return merge_work(self._committing(place), tip_of(place, run), work.work, message)
+            return merge_work(self._committing(place), tip_of(place, run), work.work, message, trailers)
 
     def checkout_for_check(self, run: Run, commit: str) -> str:
         with self._deed("check out for the check") as place:
@@ -109,6 +118,14 @@ class GitRepository:
             release_worktree(place, name, self._asked(delegation.task_id), tip, run.base)
 
     # -- landing
+
+    def seal(self, run: Run, message: str) -> str:
+        with self._deed("seal the run") as place:
+            tip = tip_of(place, run)
+            sealed = seal_commit(self._committing(place), run.id, tip, message)
+            if not advance_branch(place, run, Merged(sealed, tip)):
+                raise RepositoryBroken(f"the branch of run {run.id} moved meanwhile: is another orchestrator at it?")
+            return sealed
 
     def land(self, run: Run) -> Merged | Conflict:
         with self._deed("land") as place:
