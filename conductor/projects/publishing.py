@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 
 from conductor.kit.durable import write_plain
 from conductor.ports.orchestration import Publication, Published
+from conductor.projects.github import ADDRESS
 from conductor.projects.kept_process import Command, CommandEnd, KeptProcess
 from conductor.projects.tool import GIT, tool_environment
 
@@ -19,10 +20,6 @@ DEADLINE_SECONDS = 300.0
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|^-|^$")
-_ON_GITHUB = re.compile(
-    r"(?:https?://(?:[^@/\s]*@)?|ssh://[^@/\s]+@|[^@/\s:]+@)([A-Za-z0-9.-]+)(?::\d+/|[:/])"
-    r"([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?"
-)
 _PULL_REQUEST = re.compile(r"https?://[^\s\"]+/pull/\d+")
 _REFUSED = re.compile(r"^!\t\S+\t(.*)$", re.MULTILINE)
 _NOT_THERE = 126
@@ -77,7 +74,7 @@ def _push(what: Publication) -> Generator[tuple[str, ...], CommandEnd, str]:
 def _pull_request(what: Publication, body_path: str) -> Generator[tuple[str, ...], CommandEnd, tuple[str, str]]:
     """(address, why there is none)."""
     end = yield (*GIT, "remote", "get-url", what.remote)
-    on_github = _ON_GITHUB.fullmatch(end.tail.strip())
+    on_github = ADDRESS.fullmatch(end.tail.strip())
     # Among several remotes gh would ask which one is meant.
     where = ("--repo", "/".join(on_github.groups())) if on_github else ()
     branches = ("--head", what.branch, "--base", what.base)

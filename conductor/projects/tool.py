@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from conductor.domain.errors import RepositoryBroken
 from conductor.domain.inherited import inherited_environment
 from conductor.domain.masking import Masker
+from conductor.kit.process import set_parent_death_signal
 
 _ALSO = (
     "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSH_COMMAND",
@@ -46,6 +48,11 @@ def tool_environment(environment: Mapping[str, str], also_pass: tuple[str, ...] 
     return {**inherited_environment(environment, (*_ALSO, *also_pass)), **_NEVER_ASK}
 
 
+def _end_with_us() -> None:
+    """What a killed one of us began must not go on beside the one that does it again."""
+    set_parent_death_signal(signal.SIGKILL)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     code: int
@@ -78,6 +85,7 @@ class Tools:
                 timeout=self.deadline_seconds,
                 check=False,
                 start_new_session=True,  # no terminal to ask at
+                preexec_fn=_end_with_us,
             )
         except subprocess.TimeoutExpired:
             raise RepositoryBroken(f"{argv[0]} took longer than {self.deadline_seconds:.0f} s in {folder}") from None
