@@ -188,19 +188,8 @@ VALUES = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                [
-                    "id",
-                    "task_id",
-                    "title",
-                    "description",
-                    "dependencies",
-                    "depends_on",
-                    "files",
-                    "steps",
-                    "tasks",
-                    "agent",
-                ]
-                + ["name", "complexity", "category", "check", "verify", "confidence", "timeout", "plan", "x"]
+                "id task_id title description dependencies depends_on files steps tasks agent name complexity category "
+                "check verify confidence timeout plan x".split()
             ),
             inner,
             max_size=5,
@@ -218,8 +207,8 @@ def test_any_text_is_a_plan_or_has_faults(text: str) -> None:
     try:
         plan = read(text)
     except PlanInvalid as error:
-        assert error.faults
-        str(error).encode()
+        told = error.faults
     else:
-        assert plan.from_model
-        assert plan.steps
+        told = tuple(step.id for step in plan.steps)
+    assert told
+    "".join(told).encode()
