@@ -27,7 +27,7 @@ def run_orchestrator(home: str, project: str) -> int:
     while not os.path.exists(f"{folder}/finish"):
         beat(folder)
         if mode == "hangs":
-            start_child(folder)
+            start_child(folder, env={})
             os.kill(os.getpid(), signal.SIGSTOP)
         time.sleep(0.02)
     if not os.path.exists(f"{folder}/wanted.keep"):
@@ -47,8 +47,8 @@ def leave(folder: str) -> None:
     sys.exit(0)
 
 
-def start_child(folder: str) -> None:
-    """In a session of its own, as a check may be."""
-    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+def start_child(folder: str, env: dict[str, str] | None = None) -> None:
+    """In a session of its own, as a check may be; with an environment of its own nothing but descent tells whose."""
+    child = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True, env=env)
     with open(f"{folder}/child", "w", encoding="utf-8") as file:
         file.write(str(child.pid))
