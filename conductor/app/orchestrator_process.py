@@ -119,9 +119,11 @@ def rules_of(settings: Settings, project: str) -> Rules:
 
 
 def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owner: str) -> Tools:
+    from conductor.agents.access import abilities_of
     from conductor.agents.registry import installed_kinds
     from conductor.app.orchestrator_texts import make_texts
     from conductor.app.routing import make_router, memory_of
+    from conductor.app.setups import chosen_setups
     from conductor.domain.worker_id import worker_id
     from conductor.kit.jsonlog import JsonLog
     from conductor.kit.process import own_identity
@@ -135,8 +137,10 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
     folder = ServiceFolder(home.project(name))
     os.makedirs(folder.doorbell, mode=0o700, exist_ok=True)
     project = store.project(name)
-    agents = loadable_agents(settings, installed_kinds())
-    doors = make_doors(home, settings, agents)
+    kinds = installed_kinds()
+    doors = make_doors(home, settings, loadable_agents(settings, kinds))
+    setups = chosen_setups(settings, kinds)
+    prompted = {agent for agent, setup in setups.items() if abilities_of(setup, kinds).prompted}
     chosen = settings.orchestration_of(name)
     return Tools(
         project=name,
@@ -156,8 +160,10 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
         nudge=lambda task_id: _ring(home, cancelled=task_id),
         caller=worker_id("cli", own_identity()),
         pool_of=lambda agent: _pool_of(settings, agent),
-        planned_agents=sorted(agent for agent in settings.agents if agent in agents and agents[agent].abilities.prompted),
-        is_prompted=lambda agent: agents[agent].abilities.prompted if agent in agents else True,
+        planned_agents=sorted(
+            agent for agent in settings.agents if agent in agents and agents[agent].abilities.prompted
+        ),
+        is_prompted=prompted.__contains__,
         held_up=doors.why,
         answer=lambda task_id: _answer(home, task_id),
         find_check=lambda path: find_check(path, chosen.check).command,

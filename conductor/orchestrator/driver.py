@@ -151,7 +151,9 @@ class Driver:
         """Starts that very step; its task's id. Raises UsageError where it may not start."""
         state = self.board.states.get(step_id)
         if state is None:
-            raise UsageError(f"run {self.run.id} has no step {step_id!r}: `conductor runs show {self.run.id}` lists them")
+            raise UsageError(
+                f"run {self.run.id} has no step {step_id!r}: `conductor runs show {self.run.id}` lists them"
+            )
         if self.run.status is not RunStatus.RUNNING or not (self._is_open or self._begin()):
             raise UsageError(f"run {self.run.id} is {self.run.status.value}: nothing of it can start now")
         step = self.board.schedule.take_this(step_id)
@@ -162,6 +164,10 @@ class Driver:
             )
         self._rounds.start(step)
         return task_id_of(self.run.id, step_id, self.board.states[step_id].round)
+
+    def tidy(self) -> bool:
+        """One piece of work that can wait; whether there was any."""
+        return self._rounds.tidy()
 
     def in_progress(self) -> int:
         return self.board.count(StepStatus.IN_PROGRESS)
@@ -231,6 +237,8 @@ class Driver:
         return not (self.board.schedule.has_waiting or self.board.open or self._queue.holds(self.run.id))
 
     def _all_over(self) -> None:
+        while self._rounds.tidy():
+            pass
         if self.board.count(StepStatus.COMPLETED) == len(self.board.states):
             self.board.set_run(status=RunStatus.FINISHING)
             return
@@ -254,6 +262,8 @@ class Driver:
         assert self._ending is not None  # it is ending
         if self.board.open:
             return
+        while self._rounds.tidy():
+            pass
         status, reason = self._ending
         now = self._tools.clock()
         left = [state.step.id for state in self.board.in_status(StepStatus.PENDING, StepStatus.BLOCKED)]

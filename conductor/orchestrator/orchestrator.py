@@ -56,6 +56,7 @@ class Orchestrator:
         self._next_mirror = 0.0
         self._last_tick = time.monotonic()
         self._is_leaving = False
+        self._has_more = False
 
     # -- the loop
 
@@ -84,6 +85,7 @@ class Orchestrator:
         self._queue.tick(now)
         self._drive()
         self._start_steps()
+        self._tidy()
         self._wind_clocks(now)
         self._tell_the_world(now)
 
@@ -96,6 +98,8 @@ class Orchestrator:
             self._selector.register(descriptor, selectors.EVENT_READ)
         self._watched = wanted
         patience = _MOVING_SECONDS if self._announced else max(0.0, self._next_scan - time.monotonic())
+        if self._has_more:
+            patience = 0.0
         self._selector.select(patience if self._hears else min(patience, _DEAF_SECONDS))
 
     def spawn(self, run_id: str, step_id: str) -> str:
@@ -191,6 +195,10 @@ class Orchestrator:
         for driver in self._drivers.values():
             if driver.run.status is not RunStatus.WAITING and not self._limits.hold_up(driver.board, self._queue, now):
                 driver.spend(passed)
+
+    def _tidy(self) -> None:
+        """What can wait, a piece at each pass, so that nothing waits for it."""
+        self._has_more = any([driver.tidy() for driver in self._drivers.values()])
 
     # -- telling
 

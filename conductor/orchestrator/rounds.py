@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ _MOST_REASON = 4000
 
 
 class Rounds:
-    """`queue_merge` takes what is to be merged; `let_go` frees the files of a step for the other steps of the project."""
+    """`queue_merge` takes what is to be merged; `let_go` frees a step's files for the other steps of the project."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Rounds:
         self._queue_merge = queue_merge
         self._let_go = let_go
         self._overlays: dict[str, str] = {}
+        self._to_release: deque[Delegation] = deque()
 
     # -- out
 
@@ -264,12 +266,22 @@ class Rounds:
             self._tools.log.warning("work_not_kept", task=delegation.task_id, error=str(error))
 
     def _release(self, delegation: Delegation) -> None:
+        """The files are free at once, the worktree goes when nothing else is to be done."""
         if self._tools.repository is not None and delegation.worktree:
-            try:
-                self._tools.repository.release(self._board.run, delegation)
-            except RepositoryBroken as error:
-                self._tools.log.warning("worktree_stays", path=delegation.worktree, error=str(error))
+            self._to_release.append(delegation)
         self._let_go(key_of(self._board.run.id, delegation.step_id))
+
+    def tidy(self) -> bool:
+        """Removes one worktree that nobody needs; whether there was one. A kill before that is made good by `resume`."""
+        if not self._to_release:
+            return False
+        delegation = self._to_release.popleft()
+        assert self._tools.repository is not None  # only runs with git have worktrees
+        try:
+            self._tools.repository.release(self._board.run, delegation)
+        except RepositoryBroken as error:
+            self._tools.log.warning("worktree_stays", path=delegation.worktree, error=str(error))
+        return True
 
     def _learn(self, delegation: Delegation, view: Ended) -> None:
         step = self._board.states[delegation.step_id].step

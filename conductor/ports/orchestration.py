@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -330,7 +330,5 @@ class ResultsFeed(Protocol):
         """Task ids that ended for good since the last call."""
 
 
-class Teller(Protocol):
-    """Hands activity on, for events.jsonl; False: nobody listened, tell it again."""
-
-    def __call__(self, activity: Collection[Activity]) -> bool: ...
+Teller = Callable[[Collection[Activity]], bool]
+"""Hands activity on, for events.jsonl; False: nobody listened, tell it again."""
