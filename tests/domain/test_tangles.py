@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,7 +93,7 @@ def test_every_path_told_is_a_cycle_and_none_is_told_only_of_a_graph(nodes: list
     for path in found:
         assert path[0] == path[-1]
         assert len(set(path)) == len(path) - 1
-        assert all(after in by_id[before] for before, after in zip(path, path[1:], strict=False))
+        assert all(after in by_id[before] for before, after in itertools.pairwise(path))
     assert len(set(found)) == len(found)
     if not found:
         Graph(nodes)
