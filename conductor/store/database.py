@@ -24,7 +24,8 @@ class Database:
     """Raises StoreRefused whenever SQLite does, with the deed, the path and the next step. Threads may share it.
 
     Reading sees what is committed; `writing` is one IMMEDIATE transaction: it has the only write lock from its first
-    moment, so it never has to be tried again.
+    moment, so it never has to be tried again. What is committed outlives this process; a power cut may take the last
+    moments of it, never a part of a transaction.
     """
 
     def __init__(self, path: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -42,9 +43,14 @@ class Database:
         connection = sqlite3.connect(
             self.path, timeout=self._patience_seconds, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_WAL_KEPT}")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_WAL_KEPT}")
+        except BaseException:
+            connection.close()
+            raise
+        self._driver = connection
         return connection
 
     def rows(self, statement: Executable) -> list[dict[str, Any]]:
@@ -70,6 +76,12 @@ class Database:
         with self._turn, self._told("read"), self._connection.begin():
             found = self._connection.exec_driver_sql(f"PRAGMA {question}")
             return found.scalar() if found.returns_rows else None
+
+    def version(self) -> int:
+        """Another number whenever another connection has committed: asked of SQLite itself, in microseconds."""
+        with self._turn, self._told("read"):
+            (found,) = self._driver.execute("PRAGMA data_version").fetchone()
+            return int(found)
 
     def use_wal(self) -> None:
         """Readers and the writer don't wait for each other from now on; is kept in the file itself."""

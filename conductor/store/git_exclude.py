@@ -30,7 +30,7 @@ def hide_from_git(folder: str, patterns: Sequence[str]) -> bool:
 
 
 def _shared_git_folder(folder: str) -> str:
-    """The repository that `folder` is in, whichever of its worktrees that is; empty: none."""
+    """The repository that `folder` is in, whichever of its worktrees that is; empty: none, or one of somebody else."""
     folder = os.path.realpath(folder)
     while not os.path.lexists(f"{folder}/.git"):
         folder, before = os.path.dirname(folder), folder
@@ -41,7 +41,7 @@ def _shared_git_folder(folder: str) -> str:
         git = os.path.join(folder, _line(git).removeprefix("gitdir:").strip())
     shared = _line(f"{git}/commondir") if os.path.isfile(f"{git}/commondir") else ""
     whole = os.path.normpath(os.path.join(git, shared))
-    return whole if os.path.isfile(f"{whole}/HEAD") else ""
+    return whole if os.path.isfile(f"{whole}/HEAD") and os.stat(whole).st_uid == os.geteuid() else ""
 
 
 def _line(path: str) -> str:

@@ -136,7 +136,8 @@ class SqliteStore:
                 _write(connection, _SAVE_DELEGATIONS, delegations)
                 _write(connection, _ADD_ACTIVITY, activity)
         except IntegrityError as error:
-            raise self._no_such_run({row["run_id"] for row in (*steps, *delegations)}) from error
+            self._check_runs({row["run_id"] for row in (*steps, *delegations)}, error)
+            raise
 
     def run(self, run_id: str) -> Run | None:
         return next(map(run_of, self._database.rows(select(RUNS).where(RUNS.c.id == run_id))), None)
@@ -205,11 +206,14 @@ class SqliteStore:
                     _forget_wishes(connection, run_id, step_id)  # the last word counts
                 connection.execute(_WISH, {"run_id": run_id, "what": what, "step_id": step_id, "asked": asked})
         except IntegrityError as error:
-            raise self._no_such_run({run_id}) from error
+            self._check_runs({run_id}, error)
+            raise
 
-    def _no_such_run(self, run_ids: set[str]) -> NoSuchRun:
+    def _check_runs(self, run_ids: set[str], error: IntegrityError) -> None:
+        """Raises NoSuchRun where one of these is not there: SQLite does not say which."""
         known = {row["id"] for row in self._database.rows(select(RUNS.c.id).where(RUNS.c.id.in_(run_ids)))}
-        return NoSuchRun(min(run_ids - known, default=""))
+        for run_id in sorted(run_ids - known):
+            raise NoSuchRun(run_id) from error
 
     # -- life signs and history
 
@@ -239,7 +243,7 @@ class SqliteStore:
             connection.execute(_SAVE_DOCUMENT, row)
 
     def version(self) -> int:
-        return int(self._database.pragma("data_version"))
+        return self._database.version()
 
     def close(self) -> None:
         self._database.close()

@@ -85,6 +85,20 @@ class SharingContract(StoreContractBase):
             in_order = [str(number) for number in range(1, SAVES + 1) for _ in range(2)]
             assert [one.action for one in store.activity(run_id=run_id)] == in_order
 
+    def test_threads_may_share_a_store(self, store: Store) -> None:
+        store.add_run(run(), [step_state(step_id, position) for position, step_id in enumerate("abcd")])
+
+        def write(position: int) -> None:
+            for number in range(1, SAVES + 1):
+                state = step_state("abcd"[position], position, round=number)
+                store.save(Changes(steps=(state,), activity=(happened(),)))
+                assert store.steps(RUN)[position] == state
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(write, range(4)))
+
+        assert [one.sequence for one in store.activity()] == list(range(1, 4 * SAVES + 1))
+
     def test_a_reader_never_sees_half_of_what_was_saved_together(self, store: Store, opener: Opener) -> None:
         store.add_run(run(), [step_state(step_id, position) for position, step_id in enumerate("abcd")])
 

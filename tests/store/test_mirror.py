@@ -350,6 +350,16 @@ def test_a_repository_that_refuses_the_exclude_does_not_hold_up_the_run(tmp_path
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_repository_of_somebody_else_is_not_written_to(tmp_path: Path) -> None:
+    workspace = repository(tmp_path / "project")
+    before = (workspace / ".git" / "info" / "exclude").read_text()
+    os.chown(workspace / ".git", 65534, 65534)
+
+    assert Mirror(str(workspace)).write(PROJECT, RUN, []) == ""
+    assert (workspace / ".git" / "info" / "exclude").read_text() == before
+
+
 @pytest.mark.parametrize("content", ["", "gitdir: /nowhere\n", "rubbish", "gitdir: .\n"])
 def test_a_git_file_that_leads_nowhere_is_left_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / ".git").write_text(content)
