@@ -33,13 +33,15 @@ GIT = (
     "-c",
     "core.hooksPath=/dev/null",
     "-c",
+    "core.fsmonitor=false",
+    "-c",
     "core.askPass=",
     "-c",
     "gc.auto=0",
     "-c",
     "maintenance.auto=false",
 )
-"""No hook of the repository is run: agents can write them."""
+"""No hook and no watcher of the repository is run: agents can write them."""
 _MOST_TOLD = 2000
 
 

@@ -261,6 +261,22 @@ def test_variables_that_lead_git_elsewhere_are_not_followed(tmp_path: Path) -> N
     assert git(elsewhere, "rev-parse", "HEAD") == head
 
 
+def test_no_program_that_a_repository_names_is_run(person: Person) -> None:
+    place = new_repository(person.home / "theirs")
+    program = person.home / "program"
+    program.write_text(f"#!/bin/sh\ntouch {person.home}/was-run\n")
+    program.chmod(0o755)
+    git(place, "config", "core.fsmonitor", str(program))
+    for hook in ("pre-commit", "post-commit", "reference-transaction"):
+        (place / ".git/hooks").mkdir(exist_ok=True)
+        os.symlink(program, place / ".git/hooks" / hook)
+    (place / "a.txt").write_text("a")
+
+    person.create("shop", place, init=True)
+
+    assert not (person.home / "was-run").exists()
+
+
 # -- GitHub
 
 
