@@ -15,7 +15,6 @@ from conductor.kit.ids import stamped_id
 from conductor.ports.orchestration import Choice, Store
 
 if TYPE_CHECKING:
-    from conductor.projects.creating import Created, Wanted
     from conductor.domain.home import Home
     from conductor.queue.layout import Layout
     from conductor.settings.model import Settings
@@ -140,36 +139,20 @@ def preview(layout: Layout, settings: Settings, plan: Plan) -> list[tuple[int, S
         store.close()
 
 
-def create_project(layout: Layout, settings: Settings, wanted: Wanted) -> Created:
-    """Makes the project, or takes the repository that is there, and keeps it. Raises UsageError, RepositoryBroken."""
-    from conductor.projects.creating import ProjectMaker
-    from conductor.projects.tool import Tools, tool_environment
-
-    chosen = settings.orchestrator
-    store = open_store(layout.home, settings)
-    try:
-        if store.project(wanted.name) is not None:
-            raise UsageError(f"there is a project {wanted.name!r} already: `conductor project show {wanted.name}`")
-        maker = ProjectMaker(chosen.projects_dir, chosen.roots, Tools(tool_environment(os.environ)))
-        created = maker.create(wanted, time.time())
-        store.add_project(created.project)
-        return created
-    finally:
-        store.close()
-
-
 def ensure_project(layout: Layout, settings: Settings, name: str, description: str = "") -> tuple[Project, bool]:
     """The project of that name; made in `projects_dir` where there is none (True)."""
+    from conductor.app.projects import make_project
     from conductor.projects.creating import Wanted
 
     store = open_store(layout.home, settings)
     try:
         found = store.project(name)
+        if found is not None:
+            return found, False
+        created = make_project(store, settings, Wanted(name, description=description), os.environ, time.time())
+        return created.project, True
     finally:
         store.close()
-    if found is not None:
-        return found, False
-    return create_project(layout, settings, Wanted(name, description=description)).project, True
 
 
 def spawn_step(layout: Layout, settings: Settings, project: str, step_id: str) -> str:
