@@ -41,6 +41,7 @@ COMMANDS = {
     "limits": "conductor.cli.limiting:limits",
     "usage": "conductor.cli.using:usage",
     "agents": "conductor.cli.agents:agents",
+    "route": "conductor.cli.routing:route",
     "audit": "conductor.cli.auditing:audit",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
