@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -65,7 +66,7 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     layout = open_layout(home_flag, os.environ)
     home = layout.home
     settings = raw_settings(home, os.environ)
-    specs, fresh = _specs_of(description, options, _Defaults.of(settings))
+    specs, fresh = _specs_of(description, options, _Defaults.of(settings, _chooser(home, settings)))
     accepted = _accept(layout, specs, fresh, if_absent=options["if_absent"])
     rung = _ring(home, specs)
     sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
@@ -88,16 +89,34 @@ class _Defaults:
     fallback: tuple[str, ...]
     pools: dict[str, str]
     """Agents that are set up, and the pool of each."""
+    choose: Callable[[TaskSpec], TaskSpec]
+    """Gives an agent and a model to a task that names neither, where the router is asked."""
 
     @classmethod
-    def of(cls, settings: dict[str, Any]) -> _Defaults:
+    def of(cls, settings: dict[str, Any], choose: Callable[[TaskSpec], TaskSpec]) -> _Defaults:
         agents, fallback = settings.get("agents"), settings.get("fallback")
         named = agents.items() if isinstance(agents, dict) else ()
         return cls(
             str(settings.get("agent") or ""),
             tuple(map(str, fallback)) if isinstance(fallback, list) else (),
             {str(name): str(one.get("pool") or "") if isinstance(one, dict) else "" for name, one in named},
+            choose,
         )
+
+
+def _chooser(home: Home, settings: dict[str, Any]) -> Callable[[TaskSpec], TaskSpec]:
+    """Asks the router where `routing.submit` is on; it is made when the first task names nobody."""
+    routing = settings.get("routing")
+    if not isinstance(routing, dict) or not routing.get("submit"):
+        return lambda spec: spec
+
+    @cache
+    def made() -> Callable[[TaskSpec], TaskSpec]:
+        from conductor.app.routing import task_chooser
+
+        return task_chooser(home, os.environ)
+
+    return lambda spec: spec if spec.agent or spec.model else made()(spec)
 
 
 def _specs_of(description: str, options: dict[str, Any], defaults: _Defaults) -> tuple[list[TaskSpec], frozenset[str]]:
@@ -178,6 +197,7 @@ def _finished(spec: TaskSpec, options: dict[str, Any], defaults: _Defaults, task
 
 
 def _with_agent(spec: TaskSpec, defaults: _Defaults) -> TaskSpec:
+    spec = defaults.choose(spec)
     agent = spec.agent or defaults.agent
     if not agent:
         raise UsageError(
