@@ -80,4 +80,4 @@ def category_of(title: str, description: str, step_type: StepType) -> str:
 
 
 def _seen(text: str) -> str:
-    return " ".join(text[:MOST_LETTERS].split())
+    return " ".join(text[:MOST_LETTERS].lower().split())

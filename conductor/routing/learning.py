@@ -16,6 +16,8 @@ DOCUMENT_VERSION = 1
 RECENT_SECONDS = 86_400.0
 MOST_FAILURES = 10
 """Kept for each model and category, the latest ones: a failure more takes nothing more away."""
+MOST_MODELS = 500
+"""A plan may name any model: what is kept does not grow with that."""
 _CLOCK_STEP_SECONDS = 3600.0
 """A failure further in the future than this was written under a wrong clock."""
 
@@ -69,10 +71,12 @@ def result(*, succeeded: bool, seconds: float, tokens: int, at: float) -> Record
     return Record(failed=1, tokens=max(0, tokens), failures=(at,))
 
 
-def with_result(records: Records, name: str, category: str, one: Record) -> dict[str, dict[str, Record]]:
-    of_model = dict(records.get(name, {}))
+def with_result(records: Records, name: str, category: str, one: Record) -> dict[str, Mapping[str, Record]]:
+    """The latest model last; beyond MOST_MODELS those go of which nothing was heard for the longest time."""
+    of_model = {**records.get(name, {})}
     of_model[category] = of_model.get(category, Record()) + one
-    return {**{other: dict(found) for other, found in records.items()}, name: of_model}
+    others = [other for other in records if other != name][-(MOST_MODELS - 1) :]
+    return {**{other: records[other] for other in others}, name: of_model}
 
 
 def total(records: Iterable[Record]) -> Record:

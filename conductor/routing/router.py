@@ -58,7 +58,7 @@ class RegistryRouter:
 
     def choose(self, step: Step) -> Choice:
         self._look()
-        key = (step.agent, self.need(step))
+        key = (step.agent, self._need_of_named(step) if step.agent else self.need(step))
         if key not in self._chosen:
             self._chosen[key] = self._named(*key) if step.agent else self._ranked(key[1])
         return self._chosen[key]
@@ -66,7 +66,9 @@ class RegistryRouter:
     def learn(self, step: Step, candidate: Candidate, *, succeeded: bool, seconds: float, tokens: int) -> None:
         """What others have learned meanwhile is read first. Two that learn in the same few milliseconds may lose one of
         the two results: a point of experience, or one failure's penalty."""
-        now = self._world.clock()
+        now, standing = self._world.clock(), self._standing(candidate.agent)
+        if standing is not None and not standing.prompted:
+            return  # it is never chosen by what it did before
         one = result(succeeded=succeeded, seconds=seconds, tokens=tokens, at=now)
         name = Model(candidate.agent, candidate.model).name
         known = from_document(self._world.memory.load())
@@ -80,8 +82,7 @@ class RegistryRouter:
         """What the step asks for, with what it does not say itself filled in."""
         known = step.category in _CATEGORIES
         category = step.category if known else category_of(step.title, step.description, step.type)
-        complexity = step.complexity if 1 <= step.complexity <= 5 else self.registry.default_complexity
-        return Need(category, complexity, step.model, step.thinking)
+        return Need(category, self._complexity(step), step.model, step.thinking)
 
     def learned(self, name: str, category: str = "") -> Record:
         """Of `agent:model`, in all or in one category."""
@@ -94,6 +95,17 @@ class RegistryRouter:
         return self._records
 
     # -- inside
+
+    def _need_of_named(self, step: Step) -> Need:
+        """Its category changes nothing but the expected cost: it is not looked for in the words."""
+        return (
+            self.need(step)
+            if step.category in _CATEGORIES
+            else Need("", self._complexity(step), step.model, step.thinking)
+        )
+
+    def _complexity(self, step: Step) -> int:
+        return step.complexity if 1 <= step.complexity <= 5 else self.registry.default_complexity
 
     def _look(self) -> None:
         now = self._world.clock()

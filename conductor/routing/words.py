@@ -169,5 +169,6 @@ LITTLE_THINKING = r"quick(?:ly)? | do(?:n't| not) (?:over)?think | no need to th
 
 
 def rule(words: str) -> re.Pattern[str]:
+    """For texts in small letters: to ignore the case takes twice the time."""
     phrases = "|".join(phrase.strip().replace("...", r"\b.{0,60}\b") for phrase in words.split(" | "))
-    return re.compile(rf"(?<!\w)(?:{phrases})(?!\w)", re.IGNORECASE)
+    return re.compile(rf"\b(?:{phrases})(?!\w)")

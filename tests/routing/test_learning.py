@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from conductor.ports.orchestration import Candidate
 from conductor.routing.learning import (
     MOST_FAILURES,
+    MOST_MODELS,
     Record,
     from_document,
     metrics,
@@ -129,6 +130,25 @@ def test_the_figures_are_those_of_the_claw_form() -> None:
         "total_tokens_used": 10_000,
     }
     assert metrics(Record())["avg_completion_time_minutes"] is None
+
+
+def test_what_runs_its_text_as_it_is_teaches_nothing() -> None:
+    one = place()
+    one.change("codex", prompted=False)
+    done(one, CODEX)
+
+    assert one.document == {}
+
+
+def test_what_is_kept_does_not_grow_with_the_models_that_plans_name() -> None:
+    records: Any = {}
+    for number in range(MOST_MODELS + 20):
+        records = with_result(records, f"a:{number}", API, Record(succeeded=1))
+        records = with_result(records, "b", API, Record(succeeded=1))
+
+    assert len(records) == MOST_MODELS
+    assert records["b"][API].succeeded == MOST_MODELS + 20
+    assert "a:0" not in records
 
 
 @pytest.mark.parametrize(
