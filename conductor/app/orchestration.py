@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from conductor.app.stores import open_store
 from conductor.domain.errors import NoSuchProject, NoSuchRun, UsageError
 from conductor.domain.plan import Plan
 from conductor.domain.run import Asks, Changes, Project, Run, RunAutonomy, RunStatus, StepState
 from conductor.kit.ids import stamped_id
-from conductor.ports.orchestration import Choice, Store
+from conductor.ports.orchestration import Choice
 
 if TYPE_CHECKING:
     from conductor.domain.home import Home
@@ -35,13 +36,6 @@ class RunOptions:
     """AGENT[:MODEL] that takes the request apart."""
     agent: str = ""
     """Of steps that name none."""
-
-
-def open_store(home: Home, settings: Settings) -> Store:
-    """The store of a home. Raises StoreRefused."""
-    from conductor.store.opening import load_store
-
-    return load_store(settings.orchestrator.store, home.path, settings.orchestrator.store_location)
 
 
 def start_run(
@@ -125,12 +119,13 @@ def ring_orchestrator(home: Home, project: str) -> bool:
 
 def preview(layout: Layout, settings: Settings, plan: Plan) -> list[tuple[int, StepState, Choice]]:
     """Each step with the wave that it comes in and who may do it, best first."""
-    from conductor.app.routing import make_router
+    from conductor.app.routing import make_router, memory_of
     from conductor.domain.graph import Graph
 
     store = open_store(layout.home, settings)
     try:
-        router, graph = make_router(layout.home, settings, store), Graph.of(plan.steps)
+        router = make_router(layout.home, settings, os.environ, memory_of(store))
+        graph = Graph.of(plan.steps)
         return [
             (graph.wave_of(step.id) + 1, StepState("", step, position), router.choose(step))
             for position, step in enumerate(plan.steps)

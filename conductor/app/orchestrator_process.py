@@ -73,7 +73,7 @@ def run_orchestrator(home_path: str, project: str) -> int:
             if not one.is_ours:
                 log.warning("orchestrator_there_already", lock=ServiceFolder(layout.home.project(project)).lock)
                 return 0
-            from conductor.app.orchestration import open_store
+            from conductor.app.stores import open_store
 
             store = open_store(layout.home, settings)
             signals = SignalPipe(WATCHED_SIGNALS)
@@ -155,14 +155,12 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
         log=JsonLog(_masker().mask, process="orchestrator", project=name),
         clock=time.time,
         repository=_repository(project, folder.path, settings) if project else None,
-        texts=make_texts(layout.home, settings, name),
+        texts=make_texts(layout.home, settings, name, sorted(prompted & set(settings.agents))),
         ring=lambda task_id: _ring(home, submitted=task_id),
         nudge=lambda task_id: _ring(home, cancelled=task_id),
         caller=worker_id("cli", own_identity()),
         pool_of=lambda agent: _pool_of(settings, agent),
-        planned_agents=sorted(
-            agent for agent in settings.agents if agent in agents and agents[agent].abilities.prompted
-        ),
+        planned_agents=sorted(prompted & set(settings.agents)),
         is_prompted=prompted.__contains__,
         held_up=doors.why,
         answer=lambda task_id: _answer(home, task_id),

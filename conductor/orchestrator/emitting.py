@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from conductor.domain.errors import DuplicateTask
 from conductor.domain.plan import Step
@@ -13,11 +13,24 @@ from conductor.domain.run import Delegation, DelegationState, StepState, StepSta
 from conductor.domain.task import TaskSpec
 from conductor.kit.durable import replace_file
 from conductor.orchestrator.board import Board
-from conductor.orchestrator.rules import Tools
+from conductor.orchestrator.earlier import earlier_rounds
+from conductor.orchestrator.rules import Briefing, Tools
 from conductor.ports.orchestration import Candidate, Worktree
 
 MERGED_TOLD = 50
 """Of the steps that came before, a brief names the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a round has beside its step."""
+
+    thinking: str = ""
+    onto: str = ""
+    """A commit whose files are laid over the worktree."""
+    others: tuple[str, ...] = ()
+    """Who takes over while the agent is parked: AGENT[:MODEL]."""
+    for_resolver: bool = False
 
 
 class Emitter:
@@ -53,18 +66,17 @@ class Emitter:
         )
         return delegation
 
-    def emit(self, delegation: Delegation, *, thinking: str = "", onto: str = "", others: tuple[str, ...] = ()) -> None:
-        """Makes the worktree and submits the task, both of which may be there already. `onto`: a tree that is laid
-        over the worktree; `others`: who takes over while the agent is parked, AGENT[:MODEL]."""
+    def emit(self, delegation: Delegation, extras: Extras) -> None:
+        """Makes the worktree and submits the task, both of which may be there already."""
         tools, run, state = self._tools, self._board.run, self._board.states[delegation.step_id]
         tree = Worktree(run.workspace, "", "")
         if tools.repository is not None:
-            tree = tools.repository.cut(run, state.step, delegation.round, onto)
+            tree = tools.repository.cut(run, state.step, delegation.round, extras.onto)
         delegation = replace(delegation, worktree=tree.path, branch=tree.branch, base=tree.base)
         if tools.is_prompted(delegation.agent):
-            delegation = replace(delegation, context=self._write_brief(state, delegation))
+            delegation = replace(delegation, context=self._write_brief(state, delegation, extras))
         spec = self._spec(state.step, delegation, tree)
-        spec = replace(spec, thinking=state.step.thinking or thinking, fallback=others)
+        spec = replace(spec, thinking=state.step.thinking or extras.thinking, fallback=extras.others)
         with suppress(DuplicateTask):
             tools.queue.submit(spec)
         self._board.specs[spec.id] = spec
@@ -92,10 +104,18 @@ class Emitter:
             spec_file=delegation.context,
         )
 
-    def _write_brief(self, state: StepState, delegation: Delegation) -> str:
+    def _write_brief(self, state: StepState, delegation: Delegation, extras: Extras) -> str:
         rounds = self._board.rounds_of(state.step.id) if delegation.round > 1 else ()
-        earlier = tuple(one for one in rounds if one.round < delegation.round)
-        text = self._tools.texts.brief(self._board.run, state, self._board.merged(MERGED_TOLD), earlier)
+        before = [one for one in rounds if one.round < delegation.round]
+        briefing = Briefing(
+            self._board.run,
+            state.step,
+            tuple(one.step for one in self._board.states.values()),
+            self._board.merged(MERGED_TOLD),
+            earlier_rounds(before, overlaid=bool(extras.onto)),
+            extras.for_resolver,
+        )
+        text = self._tools.texts.brief(briefing)
         folder = f"{self._tools.folder}/context"
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = f"{folder}/{delegation.task_id}.md"

@@ -11,7 +11,7 @@ from conductor.domain.view import Ended
 from conductor.kit.durable import replace_file
 from conductor.orchestrator.board import Board
 from conductor.orchestrator.merge_queue import MergeItem, MergeQueue, Passed, Verdict
-from conductor.orchestrator.planning.review import read_review, review_report
+from conductor.orchestrator.review import MOST_DIFF, read_review, review_report
 from conductor.orchestrator.rules import Rules, Tools
 from conductor.orchestrator.side_tasks import SideTask
 from conductor.ports.orchestration import Merged, Publication
@@ -61,8 +61,10 @@ class Finishing:
     def _waits_for_review(self) -> bool:
         rounds = self._review.rounds()
         if not rounds:
-            prompt = self._tools.texts.review(self._board.run, self._board.merged())
-            self._review.ask(self._rules.reviewer, prompt)
+            run, repository = self._board.run, self._tools.repository
+            assert repository is not None  # only runs with git are reviewed
+            changed = repository.difference(run, MOST_DIFF)
+            self._review.ask(self._rules.reviewer, self._tools.texts.review(run, self._board.merged(), changed))
             return True
         self._is_reviewed = self._review.under_way() is None
         return not self._is_reviewed
@@ -77,7 +79,7 @@ class Finishing:
         report = f"{self._tools.folder}/context/{self._board.run.id}.review.md"
         review = read_review(answer)
         replace_file(report, review_report(review, self._board.run).encode("utf-8", "replace"))
-        self._board.note("run_reviewed", verdict=review.verdict, findings=len(review.findings), report=report)
+        self._board.note("run_reviewed", verdict=review.verdict.value, findings=len(review.findings), report=report)
         self._board.set_run(report=report)
         self._review.over(delegation, DelegationState.COMPLETED)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from conductor.domain.errors import RepositoryBroken
 from conductor.domain.run import Run
+from conductor.orchestrator.earlier import CHECK_SAYS, CONFLICT_SAYS
 from conductor.orchestrator.rules import Rules, Tools
 from conductor.ports.orchestration import CheckResult, Conflict, Merged
 
@@ -135,7 +136,7 @@ class MergeQueue:
     def _checked(self, checking: _Checking, result: CheckResult) -> None:
         if not result.passed:
             tail = result.tail[-_TAIL_IN_PROMPT:]
-            why = f"the check `{checking.command}` did not pass after the merge ({result.reason}):\n{tail}"
+            why = f"{CHECK_SAYS}{checking.command}` did not pass after the merge ({result.reason}):\n{tail}"
             checking.item.done(Refused(why))
             return
         try:
@@ -151,4 +152,4 @@ class MergeQueue:
 
 
 def _conflict(conflict: Conflict) -> str:
-    return f"it conflicts with what was merged meanwhile, in {', '.join(conflict.paths)}:\n{conflict.told}"
+    return f"{CONFLICT_SAYS}{', '.join(conflict.paths)}:\n{conflict.told}"

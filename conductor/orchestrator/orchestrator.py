@@ -50,7 +50,7 @@ class Orchestrator:
         self._limits = HeldUp(tools)
         self._selector = selectors.DefaultSelector()
         self._watched: set[int] = set()
-        self._announced: set[str] = set()
+        self._announced: dict[str, None] = {}
         self._seen_version = -1
         self._next_scan = 0.0
         self._next_mirror = 0.0
@@ -119,11 +119,11 @@ class Orchestrator:
 
     def _hear_results(self) -> None:
         """A line comes a moment before its task has moved: it is looked for again until it has."""
-        self._announced.update(self._tools.feed.take())
+        self._announced.update(dict.fromkeys(self._tools.feed.take()))
         for task_id in list(self._announced):
             driver = next((one for one in self._drivers.values() if task_id in one.board.open), None)
             if driver is None or self._look_at(driver, task_id):
-                self._announced.discard(task_id)
+                del self._announced[task_id]
 
     def _look_at(self, driver: Driver, task_id: str) -> bool:
         """Whether it has ended."""
@@ -198,7 +198,8 @@ class Orchestrator:
 
     def _tidy(self) -> None:
         """What can wait, a piece at each pass, so that nothing waits for it."""
-        self._has_more = any([driver.tidy() for driver in self._drivers.values()])
+        tidied = [driver.tidy() for driver in self._drivers.values()]
+        self._has_more = any(tidied)
 
     # -- telling
 

@@ -58,7 +58,7 @@ class PlanningPhase:
         if ask.again and rounds:
             with open(rounds[-1].worktree, encoding="utf-8") as file:
                 last = file.read()
-        self._task.ask(ask.planner, self._tools.texts.planning(self._board.run, last, ask.again))
+        self._task.ask(ask.planner, self._tools.texts.planning(self._board.run, last, ask.again, ask.times))
 
     def task_ended(self, view: Ended) -> None:
         """Its answer is kept as a file whatever it is; the round's `worktree` says where."""

@@ -15,7 +15,7 @@ from conductor.domain.task import parse_fallback
 from conductor.domain.usage import Usage
 from conductor.domain.view import Ended
 from conductor.orchestrator.board import Board
-from conductor.orchestrator.emitting import Emitter
+from conductor.orchestrator.emitting import Emitter, Extras
 from conductor.orchestrator.rules import Rules, Tools
 from conductor.orchestrator.schedule import key_of
 from conductor.orchestrator.verdicts import GiveUp, Next, TryAgain, after_bounce, after_failure, attempt_order
@@ -90,7 +90,8 @@ class Rounds:
         others = tuple(_named(one) for one in choice.candidates if _named(one) != _named(who)) if choice else ()
         try:
             onto = self._overlays.pop(delegation.step_id, "") if self._tools.is_prompted(who.agent) else ""
-            self._emitter.emit(delegation, thinking=who.thinking, onto=onto, others=others)
+            mends = bool(self._rules.resolver) and _named(who) == self._rules.resolver
+            self._emitter.emit(delegation, Extras(who.thinking, onto, others, mends))
         except RepositoryBroken as error:
             self._failed(delegation, Status.FAILED, str(error), by_agent=False)
 
@@ -272,7 +273,7 @@ class Rounds:
         self._let_go(key_of(self._board.run.id, delegation.step_id))
 
     def tidy(self) -> bool:
-        """Removes one worktree that nobody needs; whether there was one. A kill before that is made good by `resume`."""
+        """Removes one worktree that nobody needs; whether there was one. Killed before that, `resume` makes it good."""
         if not self._to_release:
             return False
         delegation = self._to_release.popleft()
@@ -332,6 +333,5 @@ def _with_costs(delegation: Delegation, record: dict[str, Any]) -> tuple[Delegat
     """With what the task's last attempt really used."""
     usage = record.get("usage")
     tokens = Usage(**usage).total if isinstance(usage, dict) else 0
-    spent = {"usd": float(record.get("usd") or 0.0), "tokens": tokens}
-    agent = str(record.get("agent") or delegation.agent)
-    return replace(delegation, agent=agent, **spent), spent
+    usd, agent = float(record.get("usd") or 0.0), str(record.get("agent") or delegation.agent)
+    return replace(delegation, agent=agent, usd=usd, tokens=tokens), {"usd": usd, "tokens": tokens}

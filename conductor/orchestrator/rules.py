@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, Run, StepState
 from conductor.domain.task import TaskSpec
+from conductor.orchestrator.briefs import EarlierRound
 from conductor.ports import Log, TaskQueue
-from conductor.ports.orchestration import CheckRunner, Publisher, Repository, ResultsFeed, Router, Store, Teller
+from conductor.ports.orchestration import (
+    CheckRunner,
+    Difference,
+    Publisher,
+    Repository,
+    ResultsFeed,
+    Router,
+    Store,
+    Teller,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +42,27 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
+class Briefing:
+    """What a round's worker is told of."""
+
+    run: Run
+    step: Step
+    plan: tuple[Step, ...]
+    merged: tuple[StepState, ...]
+    """The latest ones."""
+    earlier: tuple[EarlierRound, ...]
+    for_resolver: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
     """What goes to models and to people, made elsewhere: each gives a whole text."""
 
-    brief: Callable[[Run, StepState, tuple[StepState, ...], tuple[Delegation, ...]], str]
-    """For the worker's prompt: (run, step, merged steps, earlier rounds of it)."""
-    planning: Callable[[Run, str, tuple[str, ...]], str]
-    """(run, the last answer, its faults): the prompt that asks for a plan."""
-    review: Callable[[Run, tuple[StepState, ...]], str]
+    brief: Callable[[Briefing], str]
+    """For the worker's prompt."""
+    planning: Callable[[Run, str, tuple[str, ...], int], str]
+    """(run, the last answer, its faults, how often this planner was asked before): the prompt that asks for a plan."""
+    review: Callable[[Run, tuple[StepState, ...], Difference], str]
     commit: Callable[[Run, StepState], str]
     ending: Callable[[Run, tuple[StepState, ...]], str]
     """The last commit's message."""

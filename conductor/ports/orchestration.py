@@ -158,6 +158,15 @@ class Landed:
     """What was done with the main checkout, for a person."""
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a run changed, as git tells it."""
+
+    stat: str
+    patch: str
+    """Its beginning."""
+
+
 class Repository(Protocol):
     """The git side of one project. Work is only ever added: nothing goes whose content is not merged or under a ref.
 
@@ -199,6 +208,9 @@ class Repository(Protocol):
 
     def seal(self, run: Run, message: str) -> str:
         """The run's last commit, which changes no file and has a trailer `Conductor-Run`; there already: that one."""
+
+    def difference(self, run: Run, most_bytes: int) -> Difference:
+        """All that the run's branch has and its base has not."""
 
     def land(self, run: Run) -> Merged | Conflict:
         """The commit that brings the run's branch onto its target's tip, history linear; `is_empty` where the target

@@ -10,11 +10,12 @@ from dataclasses import replace
 from conductor.domain.errors import RepositoryBroken
 from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, Run
-from conductor.ports.orchestration import Conflict, Landed, Merged, Taken, Worktree
+from conductor.ports.orchestration import Conflict, Difference, Landed, Merged, Taken, Worktree
 from conductor.projects.branches import advance_branch, drop_branch, open_branch, tip_of
 from conductor.projects.checking import check_out, remove_check
 from conductor.projects.checkout import move_target
 from conductor.projects.closing import close_rounds
+from conductor.projects.differences import difference
 from conductor.projects.git import Git, Hook, check_version
 from conductor.projects.landing import landing_commit
 from conductor.projects.merging import merge_work, merged_steps, seal_commit
@@ -118,6 +119,10 @@ class GitRepository:
             release_worktree(place, name, self._asked(delegation.task_id), tip, run.base)
 
     # -- landing
+
+    def difference(self, run: Run, most_bytes: int) -> Difference:
+        with self._deed("tell what the run changed") as place:
+            return difference(place, run, most_bytes)
 
     def seal(self, run: Run, message: str) -> str:
         with self._deed("seal the run") as place:

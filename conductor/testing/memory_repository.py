@@ -15,7 +15,7 @@ from conductor.domain.errors import RepositoryBroken
 from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, Run
 from conductor.kit.filesystem import remove_tree
-from conductor.ports.orchestration import Conflict, Landed, Merged, Taken, Worktree
+from conductor.ports.orchestration import Conflict, Difference, Landed, Merged, Taken, Worktree
 
 Files = Mapping[str, bytes]
 
@@ -161,6 +161,13 @@ class MemoryRepository:
             sealed = _Commit(self.tip(run), tip.files, message, {"Conductor-Run": run.id})
             self.refs[f"conductor/{run.id}"] = self._add(sealed)
         return self.tip(run)
+
+    def difference(self, run: Run, most_bytes: int) -> Difference:
+        before, after = self.files(run.base), self.files(run.branch)
+        changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+        return Difference(
+            "".join(f" {path}\n" for path in changed), "".join(f"+++ b/{p}\n" for p in changed)[:most_bytes]
+        )
 
     def land(self, run: Run) -> Merged | Conflict:
         target = self.refs[run.target]

@@ -22,6 +22,7 @@ from conductor.ports.orchestration import (
     CheckResult,
     Choice,
     Conflict,
+    Difference,
     Landed,
     Merged,
     Publication,
@@ -137,6 +138,9 @@ class PlainRepository:
 
     def seal(self, run: Run, message: str) -> str:
         return self.tip(run)
+
+    def difference(self, run: Run, most_bytes: int) -> Difference:
+        return Difference("1 file", "+a line")
 
     def land(self, run: Run) -> Merged | Conflict:
         return Merged(f"land|{run.id}", "target", is_empty=run.id in self.target)
@@ -306,7 +310,7 @@ class World:
 
     def _tools(self) -> Tools:
         os.makedirs(self.folder, exist_ok=True)
-        checks = PlainChecks(self.repository, lambda commit: self.passes(commit))
+        checks = PlainChecks(self.repository, lambda commit: self.passes(commit))  # noqa: PLW0108
         return Tools(
             project="demo",
             folder=self.folder,
@@ -321,9 +325,9 @@ class World:
             clock=lambda: self.now,
             repository=Fused(self.repository, self.fuse) if self.isolated else None,
             texts=Texts(
-                brief=lambda run, state, merged, earlier: f"{state.reason}\n{[one.reason for one in earlier]}",
-                planning=lambda run, answer, faults: f"plan {run.request} {answer} {faults}",
-                review=lambda run, states: "review",
+                brief=lambda told: "\n".join(f"{one.kind}: {one.told}" for one in told.earlier),
+                planning=lambda run, answer, faults, times: f"plan {run.request} {answer} {faults}",
+                review=lambda run, states, changed: f"review {changed.patch}",
                 commit=lambda run, state: f"feat: {state.step.title}",
                 ending=lambda run, states: f"feat: {run.project} - {len(states)} tasks completed",
                 pull_request=lambda run, states: ("title", "body"),
@@ -333,8 +337,8 @@ class World:
             pool_of=lambda agent: "default",
             planned_agents=("first", "second"),
             is_prompted=lambda agent: agent != "command",
-            held_up=lambda spec: self.limited(spec),
-            answer=lambda task_id: self.answers(task_id),
+            held_up=lambda spec: self.limited(spec),  # noqa: PLW0108
+            answer=lambda task_id: self.answers(task_id),  # noqa: PLW0108
             find_check=lambda folder: "",
             caller="cli-1-1-00000000",
             mirror=lambda run, states, rounds, paths: None,
