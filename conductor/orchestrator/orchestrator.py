@@ -225,6 +225,7 @@ class Orchestrator:
             "in_progress": sum(driver.in_progress() for driver in self._drivers.values()),
             "merging": len(self._queue),
             "in_check": self._queue.in_check(),
+            "cpu_seconds": round(time.process_time(), 3),
         }
 
     def is_done(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from conductor.domain.errors import PlanInvalid, UsageError
-from conductor.domain.overlap import FilesInUse
+from conductor.domain.graph import Graph
 from conductor.domain.plan import Plan
 from conductor.domain.run import Delegation, DelegationState, Run, RunStatus, StepState
 from conductor.domain.view import Ended
@@ -14,7 +14,6 @@ from conductor.orchestrator.board import Board
 from conductor.orchestrator.planning.answer import read_answer
 from conductor.orchestrator.planning.rounds import Ask, GiveUp, Tried, next_asking
 from conductor.orchestrator.rules import Rules, Tools
-from conductor.orchestrator.schedule import Schedule
 from conductor.orchestrator.side_tasks import SideTask
 
 PLANNING = "-plan"
@@ -89,9 +88,10 @@ class PlanningPhase:
 
 def planned_run(run: Run, plan: Plan) -> tuple[Run, tuple[StepState, ...]]:
     """The run with its plan, about to start, and its steps."""
-    blank = [StepState(run.id, step, position) for position, step in enumerate(plan.steps)]
-    schedule = Schedule(run.id, blank, FilesInUse())
-    steps = tuple(replace(state, wave=schedule.wave_of(state.step.id)) for state in blank)
+    graph = Graph.of(plan.steps)
+    steps = tuple(
+        StepState(run.id, step, position, wave=graph.wave_of(step.id) + 1) for position, step in enumerate(plan.steps)
+    )
     ready = replace(
         run,
         status=RunStatus.RUNNING,

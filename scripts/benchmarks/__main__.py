@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import agents, claiming, idling, latency, report, starting, submitting, throughput
+from benchmarks import agents, claiming, dags, idling, latency, report, starting, submitting, throughput
 from benchmarks.ground import Ground, ground
 from benchmarks.options import FIGURES, parse_options
 from benchmarks.report import Figure, NotMeasured
@@ -23,6 +23,7 @@ _MEASURES: dict[str, Callable[[Ground, argparse.Namespace], Iterator[Figure]]] =
     "idle": idling.measure,
     "start": starting.measure,
     "agents": agents.measure,
+    "dag": dags.measure,
 }
 
 

@@ -13,6 +13,7 @@ FIGURES = {
     "claim": "a claim with 200,000 pending against one with 100",
     "idle": "50 idle workers: CPU, and memory a worker",
     "agents": "on top of an agent's turn: time, CPU, memory, a fast stream; the API agent's way to the wire",
+    "dag": "the orchestrator: recorded workflows, what lies between steps, large plans, merging",
     "start": "start with 100,000 pending and 50 stale claims, to the first new task",
 }
 
@@ -41,6 +42,8 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--samples", type=_positive, default=300, help="samples of latency and claim (300)")
     parser.add_argument("--pairs", type=_positive, default=40, help="pairs of processes for submit (40)")
     parser.add_argument("--idle-seconds", type=_positive, default=40, help="how long to watch the idle daemon (40)")
+    parser.add_argument("--workflows", metavar="DIR", default="", help="recorded workflows (WfFormat 1.5) for dag")
+    parser.add_argument("--large", type=_positive, default=10_000, help="steps of dag's largest run (10000)")
     parser.add_argument("--dir", default="/var/tmp", help="where temporary homes go: a real disk (/var/tmp)")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     options = parser.parse_args(arguments)
