@@ -138,6 +138,17 @@ def ask_daemon(home: Home, request: dict[str, Any], *, timeout_seconds: float = 
     return answer
 
 
+def daemon_runs(home: Home) -> bool:
+    """Whether a conductord listens on this home. Wakes nobody."""
+    from conductor.kit.unixsocket import connect
+
+    try:
+        connect(home.control_socket, 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def ring_doorbell(home: Home, **facts: Any) -> bool:
     """Tells a running daemon to look at the queue now; False when there is none. Only a hint."""
     import json

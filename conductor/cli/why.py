@@ -7,13 +7,12 @@ import time
 
 import click
 
-from conductor.app import make_doors, open_layout, patient_queue
+from conductor.app import daemon_runs, make_doors, open_layout, patient_queue
 from conductor.domain.durations import format_duration
 from conductor.domain.errors import NoSuchTask
 from conductor.domain.home import Home
 from conductor.domain.task import TaskSpec
 from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting
-from conductor.kit.unixsocket import connect
 from conductor.queue.directory import DirectoryQueue
 from conductor.settings.model import Settings, load_settings
 
@@ -57,7 +56,7 @@ def _reasons(view: TaskView, queue: DirectoryQueue, home: Home, settings: Settin
 def _obstacles(spec: TaskSpec, queue: DirectoryQueue, home: Home, settings: Settings) -> list[str]:
     """What would hold it up if it were the first of its pool."""
     found = []
-    if not _daemon_runs(home):
+    if not daemon_runs(home):
         found.append("no conductord runs on this home: start one with `conductord`")
     if queue.paused():
         found.append("the queue is paused: `conductor resume`")
@@ -79,11 +78,3 @@ def _those_before(spec: TaskSpec, queue: DirectoryQueue) -> list[str]:
                 break
             before += 1
     return [f"{before} of pool {spec.pool} come before it: `conductor list` shows them"] if before else []
-
-
-def _daemon_runs(home: Home) -> bool:
-    try:
-        connect(home.control_socket, 1.0).close()
-    except OSError:
-        return False
-    return True
