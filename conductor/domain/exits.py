@@ -34,6 +34,8 @@ class CliExit(IntEnum):
     USAGE = 2
     NO_SUCH_TASK = 3
     NO_DAEMON = 4
+    WAITS_FOR_APPROVAL = 5
+    """A run that was watched or waited for goes on only after `conductor approve`."""
     HOME_OR_SETTINGS = 78
 
 
