@@ -28,7 +28,11 @@ from conductor.queue.directory import DirectoryQueue
 from tests.support import clean_environment, eventually, queue_of
 
 WORKER = "w1-4711-1a2b3c-0123abcd"
-_LOADED_LATE = ("filelock", "psutil", "rich.console", "rich.table", "yaml", "conductor.queue.directory")
+_LOADED_LATE = (
+    "filelock", "psutil", "rich.console", "rich.live", "rich.table", "yaml", "conductor.queue.directory",
+    "conductor.app.orchestration", "conductor.settings.model", "conductor.store.sqlite", "conductor.orchestrator.plans",
+    "conductor.cli.watching", "conductor.cli.run_follower", "conductor.cli.graph_view",
+)  # fmt: skip
 
 
 def load_commands() -> None:
