@@ -38,6 +38,11 @@ COMMANDS = {
     "stop": "conductor.cli.live:stop",
     "reload": "conductor.cli.live:reload",
     "why": "conductor.cli.why:why",
+    "plan": "conductor.cli.planning:plan",
+    "build": "conductor.cli.building:build",
+    "run": "conductor.cli.running:run_plan",
+    "runs": "conductor.cli.runs:runs",
+    "approve": "conductor.cli.approving:approve",
     "limits": "conductor.cli.limiting:limits",
     "usage": "conductor.cli.using:usage",
     "agents": "conductor.cli.agents:agents",
@@ -74,9 +79,10 @@ def cli(context: click.Context, home: str | None) -> None:
     conductord --workers 3                          keeps three workers alive
     conductor submit --agent command "pytest -q"    enqueues, prints the task id
     conductor results -f                            shows results as they come
+    conductor build "a calculator" --project calc   a request becomes merged, tested commits
 
-    Exit codes: 0 well, 1 a task failed, 2 usage, 3 no such task, 4 conductord needed and not running,
-    78 the home or its settings can't be used.
+    Exit codes: 0 well, 1 a task or a run failed, 2 usage, 3 no such task, run or project, 4 conductord needed and
+    not running, 5 a run waits for `conductor approve`, 78 the home or its settings can't be used.
     """
     context.obj = home
 
