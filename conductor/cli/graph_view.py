@@ -152,8 +152,8 @@ class _Drawing:
         glyph, style = GLYPHS[state.status]
         note = self._note(state)
         left = Text(f"  {glyph} ", style=style)
-        name = Text(state.step.id, style="bold" if state.status is StepStatus.IN_PROGRESS else "")
-        name.truncate(self._ids, overflow="ellipsis", pad=True)
+        shown = _shortened(state.step.id, self._ids).ljust(self._ids)
+        name = Text(shown, style="bold" if state.status is StepStatus.IN_PROGRESS else "")
         title = Text(one_line(state.step.title, 200))
         title.truncate(max(8, (self._width - self._ids - 8) * 2 // 5), overflow="ellipsis", pad=True)
         whole = left.append_text(name).append("  ").append_text(title)
@@ -168,6 +168,14 @@ class _Drawing:
         if state.usd:
             parts.append(money(state.usd))
         return " · ".join(parts)
+
+
+def _shortened(step_id: str, most: int) -> str:
+    """Long ids differ at their end as often as at their start."""
+    if len(step_id) <= most:
+        return step_id
+    end = most // 2
+    return f"{step_id[: most - end - 1]}…{step_id[-end:]}"
 
 
 def wave_line(wave: Wave) -> Text:

@@ -89,7 +89,7 @@ def expectation(steps: Sequence[Step], choices: Choices, workers: int) -> Iterat
     if found.unknown < len(steps):
         more = f", {many(found.unknown, 'step')} without an estimate not counted" if found.unknown else ""
         at_least = format_duration(found.seconds(workers))
-        yield f"duration  {at_least} with {many(workers, 'worker')}{more}"
+        yield f"duration  at least {at_least} with {many(workers, 'worker')}{more}"
     else:
         yield "duration  not known: no step has an estimate"
     yield f"longest   {' → '.join(_shortened(found.path))}"

@@ -12,7 +12,7 @@ from conductor.app import daemon_runs, make_doors, patient_queue
 from conductor.cli.snapshot import Snapshot, TaskLook
 from conductor.domain.durations import format_duration
 from conductor.domain.errors import NoSuchRun
-from conductor.domain.run import Activity, DelegationState
+from conductor.domain.run import Activity, Delegation, DelegationState
 from conductor.domain.task import TaskSpec
 from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _MOST_TASKS = 50
 _EVENTS = 8
 _DAEMON_CHECK_SECONDS = 5.0
-_SHARE = 5
-"""A look at a huge run takes its time: at most one part in so many of a watcher's time goes into looking."""
+_QUEUE_LOOK_SECONDS = 1.0
 
 
 class RunFollower:
@@ -41,20 +40,19 @@ class RunFollower:
         self._version = -1
         self._fresh: list[Activity] = []
         self._next_check = 0.0
-        self._next_look = 0.0
+        self._next_queue = 0.0
 
     def look(self) -> Snapshot:
         """The run as it stands now. Raises NoSuchRun when it is gone."""
-        began = time.monotonic()
+        now = time.monotonic()
         last = self._last
-        if last is not None and began < self._next_look:
-            return last
         version = self._store.version()
-        if last is None or version != self._version or began >= self._next_check:
-            last = self._read(began)
+        if last is None or version != self._version or now >= self._next_check:
+            last = self._read(now)
             self._version = version
+        elif now >= self._next_queue:
+            last = replace(last, tasks=self._tasks(last.delegations, now))
         self._last = replace(last, at=time.time())
-        self._next_look = time.monotonic() + (time.monotonic() - began) * _SHARE
         return self._last
 
     def fresh(self) -> list[Activity]:
@@ -65,7 +63,6 @@ class RunFollower:
     def forget(self) -> None:
         """The next look asks for everything: what this very process wrote does not count as news to its store."""
         self._version = -1
-        self._next_look = 0.0
 
     # -- inside
 
@@ -75,7 +72,6 @@ class RunFollower:
         if run is None:
             raise NoSuchRun(self._run_id)
         opened = tuple(one for one in store.open_delegations(run.project) if one.run_id == run.id)
-        working = [one.task_id for one in opened if one.state is DelegationState.WORKING]
         earlier = self._last.activity if self._last is not None else ()
         events = store.activity(earlier[-1].sequence if earlier else 0, run_id=run.id)
         self._fresh.extend(events)
@@ -84,7 +80,7 @@ class RunFollower:
             steps=tuple(store.steps(run.id)),
             at=time.time(),
             delegations=opened,
-            tasks=self._tasks(working),
+            tasks=self._tasks(opened, now),
             activity=(*earlier, *events)[-_EVENTS:],
             approved=store.wish(run.id).approved,
             beat=store.heartbeats().get(run.project),
@@ -98,9 +94,12 @@ class RunFollower:
             return daemon_runs(self._layout.home)
         return self._last.daemon
 
-    def _tasks(self, task_ids: Iterable[str]) -> Mapping[str, TaskLook]:
+    def _tasks(self, delegations: Iterable[Delegation], now: float) -> Mapping[str, TaskLook]:
+        """What the queue says; that a worker takes a task is written nowhere else."""
+        self._next_queue = now + _QUEUE_LOOK_SECONDS
+        working = [one.task_id for one in delegations if one.state is DelegationState.WORKING]
         queue = patient_queue(self._layout)
-        return {task_id: self._look_at(queue.find(task_id)) for task_id in list(task_ids)[:_MOST_TASKS]}
+        return {task_id: self._look_at(queue.find(task_id)) for task_id in working[:_MOST_TASKS]}
 
     def _look_at(self, view: TaskView | None) -> TaskLook:
         match view:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from conductor.settings.model import Settings
 
 _PAUSE_SECONDS = 0.2
+_PAUSES_A_LOOK = 5
+"""To look at a huge run and to draw it takes its time, which the workers need: the pause is so many times as long."""
+_REDRAW_SECONDS = 1.0
+"""Where nothing happened, only clocks go on."""
 _NO_DAEMON_PATIENCE_SECONDS = 60.0
 """A conductord that is being restarted is back by then; who reads lines would wait for ever without one."""
 
@@ -96,6 +100,7 @@ def follow(
     alone_since = None
     with show:
         while True:
+            began = time.monotonic()
             snapshot = follower.look()
             show.draw(snapshot, follower.fresh())
             now = time.monotonic()
@@ -106,7 +111,7 @@ def follow(
                 raise DaemonNotRunning(
                     f"{snapshot.run.id} is not over and no conductord runs: start one with `conductord`"
                 )
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(max(_PAUSE_SECONDS, _PAUSES_A_LOOK * (now - began)))
 
 
 def _patience(show: Show) -> float:
@@ -204,6 +209,7 @@ class LiveShow:
 
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._drawn: Snapshot | None = None
 
     def __enter__(self) -> LiveShow:
         self._live.start()
@@ -213,10 +219,17 @@ class LiveShow:
         self._live.stop()
 
     def draw(self, snapshot: Snapshot, fresh: list[Activity]) -> None:
+        if self._is_drawn(snapshot):
+            return
         from rich.text import Text
 
         from conductor.cli.graph_view import graph_lines
 
+        self._drawn = snapshot
         # The last line stays free: a terminal that scrolls would leave a part of each picture behind.
         lines = graph_lines(snapshot, self._console.width, self._console.height - 1)
         self._live.update(Text("\n").join(lines), refresh=True)
+
+    def _is_drawn(self, snapshot: Snapshot) -> bool:
+        drawn = self._drawn
+        return drawn is not None and snapshot.steps is drawn.steps and snapshot.at - drawn.at < _REDRAW_SECONDS

@@ -131,6 +131,14 @@ def test_while_the_request_is_taken_apart_it_says_by_whom_and_how_often() -> Non
     assert lines[1] == "a model takes the request apart: claude:opus, attempt 2"
 
 
+def test_of_a_long_id_both_ends_are_shown() -> None:
+    states = [a_state(a_step(f"NFCORE_BACASS.BACASS.FASTQC_{number}")) for number in (1, 2)]
+
+    lines = drawn(a_snapshot(*states))
+
+    assert [line.split()[1] for line in lines if "is next" in line] == ["NFCORE_B….FASTQC_1", "NFCORE_B….FASTQC_2"]
+
+
 def test_escape_sequences_of_strangers_do_not_reach_the_terminal() -> None:
     state = a_state(a_step("a", title="x\x1b]0;owned\x07\u202ey\nz"), StepStatus.FAILED, reason="\x1b[2J")
     event = Activity(NOW, "step_failed", "calc", RUN_ID, "a", {"reason": "\x1b[31m"})

@@ -41,7 +41,7 @@ def test_a_plan_shows_waves_steps_who_does_them_cost_and_duration() -> None:
             "      after parser",
             "",
             "cost      about $1.00",
-            "duration  12m00s with 3 workers",
+            "duration  at least 12m00s with 3 workers",
             "longest   parser → tests",
         ]
     )
@@ -53,7 +53,7 @@ def test_what_nobody_knows_is_said_and_not_counted_as_nothing() -> None:
     told = text(Plan("p", steps), {"a": CLAUDE, "b": Choice((Candidate("codex"),))})
 
     assert "cost      about $0.50 and what 1 step of unknown cost will take" in told
-    assert "duration  1m00s with 3 workers, 1 step without an estimate not counted" in told
+    assert "duration  at least 1m00s with 3 workers, 1 step without an estimate not counted" in told
     unknown = text(Plan("p", (a_step("a"),)))
     assert "cost      not known" in unknown
     assert "duration  not known: no step has an estimate" in unknown

@@ -126,7 +126,7 @@ def test_task_masters_tag_and_a_recorded_workflows_scale_are_read(shell: Shell, 
     assert "One" in shell.ok("run", "tasks.json", "--tag", "shop", "--dry-run").out
     replayed = shell.ok("run", "flow.json", "--scale", "0.5", "--dry-run").out
 
-    assert "duration  20.0s" in replayed
+    assert "duration  at least 20.0s" in replayed
     assert "sleep" in replayed
 
 
