@@ -28,8 +28,6 @@ def summary(snapshot: Snapshot) -> list[str]:
 
 def steps_table(snapshot: Snapshot, states: Sequence[StepState], *, wip: int = 0) -> list[str]:
     """A line for each of `states`, wave by wave, with why it stands where it stands."""
-    if not states:
-        return []
     waves = waves_of([state.step for state in snapshot.steps])
     reasons = StepReasons(snapshot, wip=wip)
     ordered = sorted(states, key=lambda state: (waves[state.step.id], state.position))
@@ -72,7 +70,9 @@ def runs_table(rows: Sequence[tuple[Run, str]], now: float) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns as wide as they need, those that are empty throughout left out."""
+    """Lines with columns as wide as they need, those that are empty throughout left out; none without rows."""
+    if not rows:
+        return []
     kept = [column for column in range(len(head)) if any(row[column] for row in rows)]
     lines = [[line[column] for column in kept] for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,11 @@ from conductor.cli.types import DURATION
 from conductor.domain.errors import UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.run import StepState, StepStatus
+
+if TYPE_CHECKING:
+    from conductor.cli.snapshot import Snapshot
+    from conductor.cli.watching import Desk
+    from conductor.domain.run import Run
 
 _SHOWN = 20
 _AGAIN = (StepStatus.FAILED, StepStatus.NEEDS_REVIEW)
@@ -57,10 +63,11 @@ def _progress(states: Sequence[StepState]) -> str:
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
+@click.option("--step", "step_id", metavar="STEP", help="One step in full, with every round of it.")
 @click.option("--graph", is_flag=True, help="The graph as Mermaid.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
-def show(home_flag: str | None, run_id: str, graph: bool, as_json: bool) -> None:
+def show(home_flag: str | None, run_id: str, step_id: str | None, graph: bool, as_json: bool) -> None:
     """Shows RUN: every step with why it stands where it stands, the merge queue, what is kept where."""
     from conductor.cli.run_follower import RunFollower
 
@@ -71,18 +78,29 @@ def show(home_flag: str | None, run_id: str, graph: bool, as_json: bool) -> None
         from conductor.cli.plan_files import mermaid_of
 
         click.echo(mermaid_of(snapshot.steps), nl=False)
-        return
-    wip = run.wip or desk.settings.orchestration_of(run.project).wip or 2 * desk.settings.workers
-    if as_json:
+    elif as_json:
         from conductor.cli.step_facts import snapshot_facts
 
-        click.echo(json.dumps(snapshot_facts(snapshot, wip=wip), indent=1))
-        return
+        click.echo(json.dumps(snapshot_facts(snapshot, wip=_wip(desk, run)), indent=1))
+    else:
+        for line in _page_lines(desk, snapshot, step_id):
+            click.echo(line)
+
+
+def _page_lines(desk: Desk, snapshot: Snapshot, step_id: str | None) -> Iterator[str]:
     from conductor.cli.run_page import page
+    from conductor.cli.step_page import step_page
     from conductor.cli.watching import last_rounds
 
-    for line in page(snapshot, last_rounds(desk.store, snapshot), wip):
-        click.echo(line)
+    run, wip = snapshot.run, _wip(desk, snapshot.run)
+    if not step_id:
+        return page(snapshot, last_rounds(desk.store, snapshot), wip)
+    state = find_step(desk.store, run, step_id)
+    return step_page(snapshot, state, desk.store.delegations(run.id, step_id), wip)
+
+
+def _wip(desk: Desk, run: Run) -> int:
+    return run.wip or desk.settings.orchestration_of(run.project).wip or 2 * desk.settings.workers
 
 
 @runs.command()

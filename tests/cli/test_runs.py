@@ -99,6 +99,17 @@ def test_a_run_is_shown_as_json(shell: Shell, calculator: Orchestra) -> None:
     assert (found["steps"][2]["wave"], found["steps"][1]["files"]) == (2, ["calc/out.py"])
 
 
+def test_a_step_is_shown_in_full_with_every_round(shell: Shell, calculator: Orchestra) -> None:
+    page = shell.ok("runs", "show", RUN_ID, "--step", "docs").out
+
+    assert "status    needs review: conflict in README.md" in page
+    assert "described as\n  As it says.\n" in page
+    assert any(line.startswith("1") and "held" in line and f"{RUN_ID}.docs.1" in line for line in page.splitlines())
+    assert f"conductor logs {RUN_ID}.docs.1" in page
+    assert "not handed out yet" in shell.ok("runs", "show", RUN_ID, "--step", "cli").out
+    assert shell("runs", "show", RUN_ID, "--step", "nothing").code == 2
+
+
 def test_a_run_is_drawn_as_mermaid(shell: Shell, calculator: Orchestra) -> None:
     lines = shell.ok("runs", "show", "--graph", RUN_ID).out.splitlines()
 
