@@ -28,10 +28,12 @@ def cycles(nodes: Iterable[Node]) -> list[tuple[str, ...]]:
     """Each as its path, `(a, b, a)`: a depends on b, b on a. Of steps that share no cycle every cycle is told; of a
     knot, in which all reach each other, as many short ones as there are dependencies to be cut (at most ten).
 
-    Ids should be unique and dependencies known; what is unknown is passed over.
+    Unknown dependencies are passed over; steps that share an id count as one.
     """
-    edges = {node.id: node.depends_on for node in nodes}
-    edges = {step_id: [parent for parent in parents if parent in edges] for step_id, parents in edges.items()}
+    named: dict[str, list[str]] = {}
+    for node in nodes:
+        named.setdefault(node.id, []).extend(node.depends_on)
+    edges = {step_id: [parent for parent in parents if parent in named] for step_id, parents in named.items()}
     return [path for knot in _knots(_without_loose_ends(edges)) for path in _cycles_of(knot)]
 
 

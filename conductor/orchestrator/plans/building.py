@@ -96,6 +96,9 @@ class _Draft:
 
     def name_faults(self) -> list[str]:
         faults = list(self.head.faults)
+        # The form can't tell: it does not count what is faulty.
+        if self.head.values.get("steps") == []:
+            faults.append(f"{self.steps_name}: is empty: a plan has at least one step")
         for index, step in enumerate(self.steps):
             if isinstance(step, _Renamed):
                 faults += [f"{self.place(index)}: {fault}" for fault in step.faults]

@@ -31,7 +31,6 @@ _WORDS: dict[str, str] = {
     "less_than_equal": "must be at most {le:g}, not {what}",
     "greater_than": "must be more than {gt:g}, not {what}",
     "string_too_long": "is longer than {max_length} characters",
-    "too_short": "is empty: a plan has at least one step",
     "too_long": "has more than {max_length} entries",
     "enum": "must be {expected}, not {what}",
     "string_pattern_mismatch": "{what} is no name that could stand here",

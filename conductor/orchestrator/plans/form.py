@@ -97,7 +97,7 @@ class PlanForm(_Form):
     project: str = Field("", pattern=NAME_FORM, description="the project that it is for")
     check: Command = Field("", description="the command that must pass before a merge; left out: the project's own")
     from_model: bool = Field(False, description="a model wrote it: its commands are shown before any of them runs")
-    steps: tuple[StepForm, ...] = Field(min_length=1, max_length=MOST_STEPS)
+    steps: tuple[StepForm, ...] = Field(max_length=MOST_STEPS, json_schema_extra={"minItems": 1})
 
 
 STEP_ALIASES = {

@@ -12,7 +12,7 @@ from conductor.orchestrator.plans.building import Source, build_plan
 from conductor.orchestrator.plans.faults import refuse
 from conductor.orchestrator.plans.form import MOST_STEPS
 from conductor.orchestrator.plans.loading import load_yaml, read_text
-from conductor.orchestrator.plans.statuses import HELD, is_done
+from conductor.orchestrator.plans.statuses import DONE, notes_of, state_of, with_those_that_wait
 
 ENDING = "-spec.md"
 MOST_BYTES = 1 << 20
@@ -38,31 +38,42 @@ def read_specs(folder: str, names: list[str]) -> Plan:
     Raises PlanInvalid with the faults of every file."""
     if len(names) > MOST_STEPS:
         raise refuse(folder, [f"it holds more than {MOST_STEPS} specs"])
-    steps, places, faults, left_out = [], [], [], {}
+    steps = _steps_in(folder, names)
+    states = with_those_that_wait(
+        {step_id: state_of(step.pop("status", "")) for step_id, step in steps.items()},
+        {step_id: step["depends_on"] for step_id, step in steps.items()},
+    )
+    left = [step_id for step_id in steps if not states[step_id]]
+    if steps and not left:
+        raise refuse(folder, ["there is nothing left to do: no spec is pending"])
+    for step_id in left:
+        steps[step_id]["depends_on"] = [one for one in steps[step_id]["depends_on"] if states.get(one) != DONE]
+    places = tuple(step_id + ENDING for step_id in left)
+    source = Source(folder, places, path=folder, name=_project_of(folder), notes=notes_of(states, "specs"))
+    return build_plan({"steps": [steps[step_id] for step_id in left]}, source)
+
+
+def _project_of(folder: str) -> str:
+    whole = os.path.abspath(folder)
+    return os.path.basename(os.path.dirname(whole) if os.path.basename(whole) == "specs" else whole)
+
+
+def _steps_in(folder: str, names: list[str]) -> dict[str, dict[Any, Any]]:
+    """By id. Raises PlanInvalid with the faults of every file."""
+    steps, faults = {}, []
     for name in names:
         try:
-            step = _step_in(os.path.join(folder, name), name)
-        except (PlanInvalid, UsageError) as error:
-            told = error.faults if isinstance(error, PlanInvalid) else (str(error),)
-            faults += [f"{name}: {fault}" for fault in told]
-            continue
-        status = str(step.pop("status", "")).lower()
-        if is_done(status) or status in HELD:
-            left_out[step["id"]] = status
-        else:
-            steps.append(step)
-            places.append(name)
+            steps[name.removesuffix(ENDING)] = _step_in(os.path.join(folder, name), name)
+        except PlanInvalid as error:
+            faults += [f"{name}: {fault}" for fault in error.faults]
+        except UsageError as error:
+            faults.append(f"{name}: {error}")
     if faults:
         raise refuse(folder, faults)
-    for step in steps:
-        step["depends_on"] = [one for one in step["depends_on"] if not is_done(left_out.get(str(one), ""))]
-    notes = tuple(f"{step_id} is {status}: it is left out" for step_id, status in left_out.items())
-    whole = os.path.abspath(folder)
-    name = os.path.basename(os.path.dirname(whole) if os.path.basename(whole) == "specs" else whole)
-    return build_plan({"steps": steps}, Source(folder, tuple(places), path=folder, name=name, notes=notes))
+    return steps
 
 
-def _step_in(path: str, name: str) -> dict[str, Any]:
+def _step_in(path: str, name: str) -> dict[Any, Any]:
     """In the plan's form, and `status` where it has one."""
     text = read_text(path, MOST_BYTES)
     step_id = name.removesuffix(ENDING)
@@ -85,7 +96,7 @@ def _step_in(path: str, name: str) -> dict[str, Any]:
     return step
 
 
-def _dependencies_of(step: dict[Any, Any]) -> list[Any]:
+def _dependencies_of(step: dict[Any, Any]) -> list[str]:
     """`VC-001, VC-002` and `none` are how people write them."""
     found = [step.pop(name) for name in ("depends_on", "dependencies") if step.get(name) is not None]
     listed = [one for value in found for one in (value if isinstance(value, list) else [value])]

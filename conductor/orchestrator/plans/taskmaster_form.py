@@ -15,7 +15,7 @@ from typing import Any
 from conductor.domain.plan import Plan
 from conductor.orchestrator.plans.building import Source, build_plan
 from conductor.orchestrator.plans.faults import refuse
-from conductor.orchestrator.plans.statuses import CANCELLED, DONE, HELD
+from conductor.orchestrator.plans.statuses import CANCELLED, DONE, notes_of, state_of, with_those_that_wait
 from conductor.orchestrator.plans.values import quoted
 
 DEFAULT_TAG = "master"
@@ -58,7 +58,7 @@ def taskmaster_plan(data: Mapping[Any, Any], source: Source, tag: str = "") -> P
         raise refuse(source.what, ["there is nothing left to do: no task is pending"])
     return build_plan(
         {"steps": [_step_of(entry, states) for entry in left]},
-        replace(source, places=tuple(entry.place for entry in left), notes=_notes_of(entries, states)),
+        replace(source, places=tuple(entry.place for entry in left), notes=notes_of(states, "tasks and sub-tasks")),
     )
 
 
@@ -75,10 +75,6 @@ class _Entry:
     """Ids of its sub-tasks."""
     task: _Entry | None = None
     """Of a sub-task the task that it is part of."""
-
-    @property
-    def status(self) -> str:
-        return str(self.raw.get("status") or "").lower()
 
 
 def _tags_in(data: Mapping[Any, Any]) -> list[str]:
@@ -124,23 +120,12 @@ def _meant(dependency: object, task: _Entry, own_id: str) -> str:
 
 
 def _states_of(entries: list[_Entry]) -> dict[str, str]:
-    """Id to "" (to be done), "done", or why it is left out."""
+    """What is said of a task is said of its parts too."""
     states: dict[str, str] = {}
     for entry in entries:
-        status = entry.status
         above = states.get(entry.task.id, "") if entry.task else ""
-        states[entry.id] = above or ("done" if status in DONE else status if status in HELD else "")
-    waiting: dict[str, list[_Entry]] = {}
-    for entry in entries:
-        for one in _waits_for(entry, states):
-            waiting.setdefault(str(one), []).append(entry)
-    held = [step_id for step_id, state in states.items() if state not in ("", "done")]
-    for step_id in held:
-        for entry in waiting.get(step_id, ()):
-            if not states[entry.id]:
-                states[entry.id] = f"waiting for {step_id}"
-                held.append(entry.id)
-    return states
+        states[entry.id] = above or state_of(entry.raw.get("status"))
+    return with_those_that_wait(states, {entry.id: _waits_for(entry, states) for entry in entries})
 
 
 def _waits_for(entry: _Entry, states: Mapping[str, str]) -> list[str]:
@@ -152,20 +137,13 @@ def _waits_for(entry: _Entry, states: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _notes_of(entries: list[_Entry], states: Mapping[str, str]) -> tuple[str, ...]:
-    done = sum(states[entry.id] == "done" for entry in entries)
-    held = {entry.id: states[entry.id] for entry in entries if states[entry.id] not in ("", "done")}
-    counted = (f"{done} of {len(entries)} tasks and sub-tasks are done",) if done else ()
-    return (*counted, *(f"{step_id} is {why}: it is left out" for step_id, why in held.items()))
-
-
 def _step_of(entry: _Entry, states: Mapping[str, str]) -> dict[str, Any]:
     """In the plan's form, with Task Master's own words where both have them."""
     raw = entry.raw
     step: dict[str, Any] = {"id": entry.id} if entry.id else {}
     step["title"] = _short(raw.get("title"))
     step["description"] = "\n\n".join(_texts_of(entry, states))
-    step["dependencies"] = [one for one in _waits_for(entry, states) if states.get(one) != "done"]
+    step["dependencies"] = [one for one in _waits_for(entry, states) if states.get(one) != DONE]
     step["criteria"] = [raw[name] for name in ("testStrategy", "acceptanceCriteria") if raw.get(name)]
     step["priority"] = _PRIORITIES.get(str(raw.get("priority")).lower(), 0)
     step["complexity"] = _complexity_of(raw)
