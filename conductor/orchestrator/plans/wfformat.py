@@ -72,16 +72,25 @@ def _tasks_in(data: Mapping[Any, Any], part: str, source: Source) -> list[Mappin
         for index, task in enumerate(tasks)
         if not isinstance(task, Mapping) or not isinstance(task.get("id"), str)
     ]
+    faults += [
+        f"workflow.{part}.tasks[{index}]: parents and children must be lists of ids"
+        for index, task in enumerate(tasks)
+        if isinstance(task, Mapping) and not all(_are_ids(task.get(name)) for name in ("parents", "children"))
+    ]
     if faults:
         raise refuse(source.what, faults)
     return tasks
+
+
+def _are_ids(found: object) -> bool:
+    return found is None or (isinstance(found, list) and all(isinstance(one, str) for one in found))
 
 
 def _parents_of(tasks: list[Mapping[Any, Any]]) -> dict[Any, list[str]]:
     """Recorded twice, as parents and as children: an edge counts when either tells of it."""
     parents: dict[Any, list[str]] = {}
     for task in tasks:
-        parents.setdefault(task["id"], []).extend(map(str, task.get("parents") or ()))
+        parents.setdefault(task["id"], []).extend(task.get("parents") or ())
         for child in task.get("children") or ():
             parents.setdefault(child, []).append(task["id"])
     return parents

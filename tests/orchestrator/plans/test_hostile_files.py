@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor.domain.errors import PlanInvalid, UsageError
+from conductor.domain.graph import Graph
 from conductor.orchestrator.plans import read_plan
 from conductor.orchestrator.plans.loading import MOST_BYTES, load_text
 from tests.orchestrator.plans.support import written
@@ -115,6 +118,55 @@ def test_names_in_faults_cannot_speak_to_a_terminal(tmp_path: Path) -> None:
         read_plan(path)
 
     assert not set(str(caught.value)) & {"\x1b", "\x07"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 20) | st.floats() | st.sampled_from(["", "1", "1.1", "done", "x\x1b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+TASKS: st.SearchStrategy[Any] = st.deferred(
+    lambda: st.lists(
+        JSON
+        | st.fixed_dictionaries(
+            {"id": JSON},
+            optional={
+                "status": JSON,
+                "title": JSON,
+                "dependencies": JSON,
+                "subtasks": JSON | TASKS,
+                "parents": JSON,
+                "children": JSON,
+                "complexity": JSON,
+                "runtimeInSeconds": JSON,
+                "command": JSON | st.fixed_dictionaries({"program": JSON, "arguments": JSON}),
+            },
+        ),
+        max_size=4,
+    )
+)
+FOREIGN = (
+    st.fixed_dictionaries({"tasks": TASKS})
+    | st.fixed_dictionaries(
+        {
+            "workflow": st.fixed_dictionaries(
+                dict.fromkeys(["specification", "execution"], st.fixed_dictionaries({"tasks": TASKS}))
+            )
+        }
+    )
+    | st.dictionaries(st.sampled_from(["master", "x", "tasks"]), st.fixed_dictionaries({"tasks": TASKS}))
+)
+
+
+@given(data=FOREIGN)
+def test_whatever_another_program_wrote_is_a_plan_or_told_why_not(
+    tmp_path_factory: pytest.TempPathFactory, data: Any
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "foreign.json"
+    path.write_text(json.dumps(data).replace("NaN", "0").replace("-Infinity", "0").replace("Infinity", "1e999"))
+
+    with suppress(PlanInvalid):
+        Graph.of(read_plan(str(path)).steps)
 
 
 @given(st.text(max_size=200) | st.lists(st.sampled_from(list("{}[]:,-&*?|>!%@`'\"# \n\tab1<"))).map("".join))
