@@ -7,6 +7,7 @@ from dataclasses import replace
 from conductor.domain.errors import RepositoryBroken
 from conductor.domain.run import Run
 from conductor.ports.orchestration import Merged
+from conductor.projects.merging import merged_steps
 from conductor.projects.names import ALSO, run_branch, run_ref
 from conductor.projects.place import Place
 
@@ -19,13 +20,19 @@ def open_branch(place: Place, run: Run) -> Run:
     if not tip:
         if place.value(f"refs/heads/{branch}"):
             raise RepositoryBroken(f"branch {branch} is there already, and not ours: rename it, then begin again")
-        tip = run.base or place.value(f"refs/heads/{target}")
+        tip = _first_tip(place, run, place.value(f"refs/heads/{target}"))
         if not tip:
             raise RepositoryBroken(f"branch {target} of {place.workspace} has no commit: make a first one there")
         place.move(run_ref(run.id), tip, "")
     opened = replace(run, branch=branch, target=target, base=run.base or tip)
     _show(place, opened, tip)
     return opened
+
+
+def _first_tip(place: Place, run: Run, target: str) -> str:
+    """A run that landed and is opened again goes on from where its steps are now."""
+    landed = run.base and target and merged_steps(place.git, run.id, run.base, target)
+    return target if landed or not run.base else run.base
 
 
 def tip_of(place: Place, run: Run) -> str:

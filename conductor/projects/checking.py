@@ -12,14 +12,14 @@ from conductor.projects.includes import copy_includes
 from conductor.projects.place import Place
 
 
-def check_out(place: Place, commit: str, settings: tuple[str, ...]) -> str:
+def check_out(place: Place, commit: str) -> str:
     """Ignored files stay from one check to the next: they are what makes builds fast."""
     place.make_folders()
     admin = place.admin_of(place.check) if _is_ours(place.check) else ""
-    if admin and _switched(place.git.having(*settings).on(place.check, git_dir=admin), commit):
+    if admin and _switched(place.git.on(place.check, git_dir=admin), commit):
         return place.check
     remove_check(place)
-    git = place.git.having(*settings)
+    git = place.git
     with place.deed():
         git("worktree", "add", "--quiet", "--detach", place.check, commit)
     submodules.fill(place, git.on(place.check, git_dir=place.admin_of(place.check)))

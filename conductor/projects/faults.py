@@ -7,14 +7,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conductor.projects.declared import is_declared
+from conductor.domain.overlap import matches
 from conductor.projects.git import Git
 from conductor.projects.place import Place
 
 LARGEST_BYTES = 50_000_000
 _MOST_TOLD = 20
 _LINK, _REPOSITORY = "120000", "160000"
-_GIT_FOLDER = re.compile(r"\.git|git~[0-9]", re.IGNORECASE)
+_GIT_FOLDER = re.compile(r"\.git|git~[0-9]", re.IGNORECASE | re.ASCII)
 _MARKER = re.compile(r"^(.+):([0-9]+): leftover conflict marker$")
 
 
@@ -66,7 +66,7 @@ def find_faults(
         faults += [
             f"{change.path!r} is outside of what this step may touch ({', '.join(declared)}): undo that change"
             for change in changes
-            if not is_declared(declared, change.path)
+            if not matches(change.path, declared)
         ]
     more = len(faults) - _MOST_TOLD
     return tuple(faults[:_MOST_TOLD]) + ((f"and {more} more",) if more > 0 else ())

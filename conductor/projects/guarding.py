@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from conductor.projects.git import Git
@@ -21,19 +23,59 @@ _MOST_TOLD = 20
 _MOST_LANDINGS = 200
 
 
-def fingerprint(place: Place) -> dict[str, Any]:
-    """What should be the same when the step has ended, unless a person worked beside it."""
+def remember_settings(place: Place, run_id: str) -> None:
+    """Git's settings as they are when a run begins, before any agent of it did."""
+    os.makedirs(f"{place.folder}/runs", mode=0o700, exist_ok=True)
+    if read_document(_remembered(place, run_id)) is None:
+        write_document(_remembered(place, run_id), _settings(place))
+
+
+def forget_settings(place: Place, run_id: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(_remembered(place, run_id))
+
+
+def fingerprint(place: Place, run_id: str) -> dict[str, Any]:
+    """What should be the same when the step has ended, unless a person worked beside it. Settings count from the
+    run's beginning: what one step smuggled in is not trusted for the next one."""
+    settings = read_document(_remembered(place, run_id)) or _settings(place)
     return {
         "head": _head(place),
         "refs": _protected_refs(place.git),
-        "dirty": _dirty(place),
-        "settings": _settings(place),
+        "dirty": _dirty(harmless(place, settings)),
+        "settings": settings,
     }
+
+
+def harmless(place: Place, settings: Mapping[str, str]) -> Place:
+    """The same place, where git starts no program that came into its settings since."""
+    if _config(place) == settings["config"]:
+        return place
+    listed = place.git(
+        "config", "--file", _config_file(place), "--includes", "--list", "--name-only", "-z", ok=(0, 1, 128)
+    )
+    keys = [key for key in listed.fields if key.lower().startswith("filter.")]
+    variables = {"GIT_CONFIG_COUNT": str(len(keys))}
+    for number, key in enumerate(keys):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key}
+        variables |= {f"GIT_CONFIG_VALUE_{number}": "false" if key.lower().endswith(".required") else ""}
+    return replace(place, git=place.git.saying(**variables), main=place.main.saying(**variables))
+
+
+def trusted(place: Place, run_id: str) -> Place:
+    """The place with the settings that the run began with, as far as they start programs."""
+    settings = read_document(_remembered(place, run_id))
+    return place if settings is None else harmless(place, settings)
 
 
 def changes(place: Place, before: Mapping[str, Any]) -> tuple[str, ...]:
     """What changed since then that conductor itself did not do, in words."""
-    now = fingerprint(place)
+    now: dict[str, Any] = {
+        "head": _head(place),
+        "refs": _protected_refs(place.git),
+        "dirty": _dirty(harmless(place, before["settings"])),
+        "settings": _settings(place),
+    }
     told = []
     if now["head"] != before["head"]:
         told.append(f"the main checkout went from {before['head']} to {now['head']}")
@@ -105,7 +147,7 @@ def _stamp(path: str) -> str:
 
 
 def _settings(place: Place) -> dict[str, str]:
-    found = {"config": _config(place, f"{place.common}/config")}
+    found = {"config": _config(place)}
     for name in ("info/exclude", "info/attributes", "info/grafts", "objects/info/alternates"):
         found[name] = _stamp(f"{place.common}/{name}")
     hooks = f"{place.common}/hooks"
@@ -114,8 +156,16 @@ def _settings(place: Place) -> dict[str, str]:
     return found
 
 
-def _config(place: Place, path: str) -> str:
-    entries = place.git("config", "--file", path, "--list", "-z", ok=(0, 1, 128)).fields
+def _remembered(place: Place, run_id: str) -> str:
+    return f"{place.folder}/runs/{run_id}.json"
+
+
+def _config_file(place: Place) -> str:
+    return f"{place.common}/config"
+
+
+def _config(place: Place) -> str:
+    entries = place.git("config", "--file", _config_file(place), "--list", "-z", ok=(0, 1, 128)).fields
     watched = sorted(entry for entry in entries if entry.split(".", 1)[0].lower() in _WATCHED_SECTIONS)
     return hashlib.sha256("\0".join(watched).encode("utf-8", "surrogateescape")).hexdigest()
 

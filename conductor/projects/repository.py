@@ -11,6 +11,7 @@ from conductor.domain.errors import RepositoryBroken
 from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, Run
 from conductor.ports.orchestration import Conflict, Difference, Landed, Merged, Taken, Worktree
+from conductor.projects import guarding
 from conductor.projects.branches import advance_branch, drop_branch, open_branch, tip_of
 from conductor.projects.checking import check_out, remove_check
 from conductor.projects.checkout import move_target
@@ -58,6 +59,7 @@ class GitRepository:
     def open_run(self, run: Run) -> Run:
         with self._deed("open a run") as place:
             place.make_folders()
+            guarding.remember_settings(place, run.id)
             return open_branch(place, run)
 
     def tip(self, run: Run) -> str:
@@ -74,6 +76,7 @@ class GitRepository:
             tip, target = place.value(run_ref(run.id)), place.value(f"refs/heads/{run.target}")
             close_rounds(place, run, tip or target, self._asked)
             remove_check(place)
+            guarding.forget_settings(place, run.id)
             landed = tip and target and place.git.attempt("merge-base", "--is-ancestor", tip, target).code == 0
             if tip and not keep_branch and (landed or tip == run.base):
                 drop_branch(place, run)
@@ -90,7 +93,7 @@ class GitRepository:
     def cut(self, run: Run, step: Step, round_number: int, onto: str = "") -> Worktree:
         name = RoundName(run.id, step.id, round_number)
         with self._deed("cut a worktree") as place:
-            return cut_worktree(place, name, tip_of(place, run), onto and checked_commit(onto), ())
+            return cut_worktree(place, name, tip_of(place, run), onto and checked_commit(onto))
 
     def take(self, run: Run, step: Step, delegation: Delegation) -> Taken:
         name = RoundName(run.id, step.id, delegation.round)
@@ -106,7 +109,7 @@ class GitRepository:
 
     def checkout_for_check(self, run: Run, commit: str) -> str:
         with self._deed("check out for the check") as place:
-            return check_out(place, checked_commit(commit), ())
+            return check_out(guarding.trusted(place, run.id), checked_commit(commit))
 
     def advance(self, run: Run, merged: Merged) -> bool:
         with self._deed("advance the run's branch") as place:

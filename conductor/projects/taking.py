@@ -81,7 +81,8 @@ def snapshot(place: Place, name: RoundName, cut: Cut) -> Snapshot:
     for leftover in (index, f"{index}.lock"):
         with suppress(FileNotFoundError):
             os.unlink(leftover)
-    git = place.git.on(path, index)
+    git = guarding.harmless(place, cut.guard["settings"]).git.on(path, index)
+    git = git.having("core.protectHFS=false", "core.protectNTFS=false")  # such names are kept too, and told
     if os.path.isfile(f"{side}/index"):
         shutil.copy2(f"{side}/index", index)
     else:

@@ -47,7 +47,7 @@ def read_cut(place: Place, name: RoundName) -> Cut | None:
     return Cut(found["base"], found["slot"], tuple(found["notes"]), found["guard"])
 
 
-def cut_worktree(place: Place, name: RoundName, tip: str, onto: str, settings: tuple[str, ...]) -> Worktree:
+def cut_worktree(place: Place, name: RoundName, tip: str, onto: str) -> Worktree:
     """There already: as it is. Half made, by a call that was killed: made anew; no agent has seen it."""
     place.make_folders()
     path, side = place.worktree(name), place.side(name)
@@ -57,7 +57,7 @@ def cut_worktree(place: Place, name: RoundName, tip: str, onto: str, settings: t
     _clear(place, name, known)
     os.makedirs(f"{side}/cache", mode=0o700, exist_ok=True)
     slot = ports_and_caches.take_slot(place.folder, name.folder)
-    git = place.git.having(*settings)
+    git = guarding.trusted(place, name.run_id).git
     with place.deed():
         git("worktree", "add", "--quiet", "--no-track", "-b", name.branch, path, tip)
     admin = place.admin_of(path)
@@ -68,7 +68,7 @@ def cut_worktree(place: Place, name: RoundName, tip: str, onto: str, settings: t
     notes = submodules.fill(place, git.on(path, git_dir=admin)) + copy_includes(place, path)
     if onto:
         _lay_over(git.on(path, git_dir=admin), tip, onto)
-    cut = Cut(tip, slot, notes, guarding.fingerprint(place))
+    cut = Cut(tip, slot, notes, guarding.fingerprint(place, name.run_id))
     write_document(f"{side}/{MARKER}", cut.as_document())
     return _told(place, name, cut)
 
