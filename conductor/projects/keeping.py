@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +15,9 @@ from conductor.projects.place import Place
 from conductor.projects.releasing import is_worthless, release_worktree
 from conductor.projects.taking import Asked, is_there, kept_work, snapshot
 from conductor.projects.worktrees import read_cut
+
+IsOpen = Callable[[RoundName], bool]
+"""Whether a round's run is not over, or a person was asked to look at it."""
 
 
 class KeptState(StrEnum):
@@ -40,29 +43,29 @@ class KeptRound:
     age_seconds: float
 
 
-def kept_rounds(place: Place, target: str, open_paths: Collection[str], now: float) -> list[KeptRound]:
-    """`open_paths`: worktrees of open or held delegations."""
-    return [_look(place, name, target, open_paths, now) for name in rounds_of(place)]
+def kept_rounds(place: Place, target: str, is_open: IsOpen, now: float) -> list[KeptRound]:
+    """Every round that left a worktree or a ref."""
+    return [_look(place, name, target, is_open, now) for name in rounds_of(place)]
 
 
 def clean_rounds(
-    place: Place, target: str, open_paths: Collection[str], asked: Asked, now: float
+    place: Place, target: str, is_open: IsOpen, asked: Asked, now: float
 ) -> tuple[list[KeptRound], list[KeptRound]]:
     """Removes what is proven merged, the proof made anew for each; returns what went and what stays."""
     gone: list[KeptRound] = []
     stays: list[KeptRound] = []
-    for kept in kept_rounds(place, target, open_paths, now):
+    for kept in kept_rounds(place, target, is_open, now):
         removed = kept.state is KeptState.MERGED and _remove(place, kept, target, asked)
         (gone if removed else stays).append(kept)
     place.sweep()
     return gone, stays
 
 
-def _look(place: Place, name: RoundName, target: str, open_paths: Collection[str], now: float) -> KeptRound:
+def _look(place: Place, name: RoundName, target: str, is_open: IsOpen, now: float) -> KeptRound:
     path = place.worktree(name)
     standing = os.path.lexists(path)
     kept = kept_work(place, name)
-    state, why = _state(place, name, target, path in open_paths)
+    state, why = _state(place, name, target, is_open(name))
     ref = name.work_ref if kept is not None else next(iter(place.values(name.also)), "")
     return KeptRound(name, state, why, path if standing else "", ref, _age(place, name, kept is not None, now))
 

@@ -76,7 +76,8 @@ class Place:
         with open(self.git.deed, "w", encoding="ascii") as file:
             file.write(f"{identity.pid} {identity.start_ticks} {identity.boot}\n")
         yield
-        os.unlink(self.git.deed)
+        with suppress(FileNotFoundError):
+            os.unlink(self.git.deed)
 
     def value(self, ref: str) -> str:
         """The commit of a ref; empty: there is none."""

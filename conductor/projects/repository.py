@@ -18,6 +18,7 @@ from conductor.projects.checkout import move_target
 from conductor.projects.closing import close_rounds
 from conductor.projects.differences import difference
 from conductor.projects.git import Git, Hook, check_version
+from conductor.projects.keeping import IsOpen, KeptRound, clean_rounds, kept_rounds
 from conductor.projects.landing import landing_commit
 from conductor.projects.merging import merge_work, merged_steps, seal_commit
 from conductor.projects.names import STEP, TASK, RoundName, checked_commit, round_of_folder, run_ref
@@ -145,6 +146,23 @@ class GitRepository:
             if landed.commit:
                 drop_branch(place, run)
             return landed
+
+    # -- what is kept
+
+    def look(self) -> None:
+        """Raises RepositoryBroken where there is no repository that can be used."""
+        with self._deed("look at the repository"):
+            pass
+
+    def kept(self, target: str, is_open: IsOpen, now: float) -> list[KeptRound]:
+        """Every round that left something behind, with the proof that it may go or why it stays."""
+        with self._deed("look for what is kept") as place:
+            return kept_rounds(place, target, is_open, now)
+
+    def clean(self, target: str, is_open: IsOpen, now: float) -> tuple[list[KeptRound], list[KeptRound]]:
+        """What is proven merged goes; what went, and what stays."""
+        with self._deed("clean") as place:
+            return clean_rounds(place, target, is_open, self._asked(""), now)
 
     # -- what every call stands on
 
