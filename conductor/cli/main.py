@@ -48,6 +48,7 @@ COMMANDS = {
     "agents": "conductor.cli.agents:agents",
     "route": "conductor.cli.routing:route",
     "audit": "conductor.cli.auditing:audit",
+    "worktrees": "conductor.cli.worktrees:worktrees",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
     "sim": "conductor.cli.simulating:sim",
