@@ -19,7 +19,7 @@ _PREFIX = "r-"
 def open_desk(home_flag: str | None) -> Desk:
     """Raises HomeRefused, SettingsInvalid, StoreRefused."""
     from conductor.app import open_layout
-    from conductor.app.orchestration import open_store
+    from conductor.app.stores import open_store
     from conductor.cli.watching import Desk
     from conductor.settings.model import load_settings
 

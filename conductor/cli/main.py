@@ -49,6 +49,7 @@ COMMANDS = {
     "route": "conductor.cli.routing:route",
     "audit": "conductor.cli.auditing:audit",
     "worktrees": "conductor.cli.worktrees:worktrees",
+    "project": "conductor.cli.project:project",
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
     "sim": "conductor.cli.simulating:sim",

@@ -45,7 +45,7 @@ class _Office:
 
 @contextmanager
 def _office(home_flag: str | None) -> Iterator[_Office]:
-    from conductor.app.orchestration import open_store
+    from conductor.app.stores import open_store
     from conductor.settings.model import load_settings
 
     layout = open_layout(home_flag, os.environ)

@@ -73,7 +73,7 @@ Found = tuple[str, "GitRepository", str, Callable[["RoundName"], bool]]
 
 def _repositories(home_flag: str | None, only: str | None) -> Iterator[Found]:
     """Each project that can be looked at; one that can't is told and passed over, unless it was asked for."""
-    from conductor.app.orchestration import open_store
+    from conductor.app.stores import open_store
     from conductor.settings.model import load_settings
 
     home = open_layout(home_flag, os.environ).home
