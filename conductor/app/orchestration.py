@@ -13,7 +13,7 @@ from conductor.domain.errors import NoSuchProject, NoSuchRun, UsageError
 from conductor.domain.plan import Plan
 from conductor.domain.run import Asks, Changes, Project, Run, RunAutonomy, RunStatus, StepState
 from conductor.kit.ids import stamped_id
-from conductor.ports.orchestration import Choice
+from conductor.ports.orchestration import Choice, Store
 
 if TYPE_CHECKING:
     from conductor.domain.home import Home
@@ -87,19 +87,16 @@ def _new_run(settings: Settings, project: Project | None, request: str, options:
     )
 
 
-def reopen_run(layout: Layout, settings: Settings, run_id: str) -> None:
-    """A run that is over goes on, because a person wants a step of it merged or tried anew."""
-    store = open_store(layout.home, settings)
-    try:
-        run = store.run(run_id)
-        if run is None:
-            raise NoSuchRun(run_id)
-        if run.is_over and store.steps(run_id):
-            again = replace(run, status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=(), reason="", ended=0.0)
-            store.save(Changes(replace(again, spent_seconds=0.0)))
-    finally:
-        store.close()
-    ring_orchestrator(layout.home, run.project)
+def reopen_run(home: Home, store: Store, run_id: str) -> bool:
+    """A run that is over goes on, because a person wishes something of one of its steps: wish first, then call this.
+    False: no conductord runs."""
+    run = store.run(run_id)
+    if run is None:
+        raise NoSuchRun(run_id)
+    if run.is_over:  # nobody else writes it now
+        again = replace(run, status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=(), reason="", ended=0.0)
+        store.save(Changes(replace(again, spent_seconds=0.0)))
+    return ring_orchestrator(home, run.project)
 
 
 def ring_orchestrator(home: Home, project: str) -> bool:

@@ -35,14 +35,19 @@ def approve(home_flag: str | None, run_id: str, yes: bool, step_id: str | None, 
     conductor approve r-k3f9q2ab
     conductor approve r-k3f9q2ab --step parser     its work is merged as it is
     """
-    from conductor.app.orchestration import ring_orchestrator
+    from conductor.app.orchestration import reopen_run, ring_orchestrator
 
     desk = open_desk(home_flag)
     run = find_run(desk.store, run_id)
     said_yes = _accept(desk, run, step_id, yes=yes) if step_id else ask_for(desk, run, yes=yes)
     if not said_yes:
         return CliExit.WAITS_FOR_APPROVAL
-    if not ring_orchestrator(desk.layout.home, run.project):
+    rung = (
+        reopen_run(desk.layout.home, desk.store, run.id)
+        if step_id
+        else ring_orchestrator(desk.layout.home, run.project)
+    )
+    if not rung:
         click.echo("conductor: noted; no conductord runs on this home, the run goes on when one does", err=True)
     if not watch:
         return CliExit.WELL

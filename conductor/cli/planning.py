@@ -112,7 +112,7 @@ def choices_for(desk: Desk, found: Plan) -> Choices:
     """Who may do each step, by the router."""
     from conductor.app.orchestration import preview
 
-    return {state.step.id: choice for _, state, choice in preview(desk.settings, found)}
+    return {state.step.id: choice for _, state, choice in preview(desk.layout, desk.settings, found)}
 
 
 def _tell(desk: Desk, found: Plan, run_id: str, output: str | None, *, as_json: bool) -> None:

@@ -154,7 +154,7 @@ def _ended_as(status: str) -> str:
 @click.pass_obj
 def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
     """Tries steps of RUN anew that failed or need review, and with them what they blocked."""
-    from conductor.app.orchestration import ring_orchestrator
+    from conductor.app.orchestration import reopen_run
 
     desk = open_desk(home_flag)
     run = find_run(desk.store, run_id)
@@ -167,6 +167,6 @@ def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
             )
     for state in states:
         desk.store.again(run.id, state.step.id)
-    if not ring_orchestrator(desk.layout.home, run.project):
+    if not reopen_run(desk.layout.home, desk.store, run.id):
         click.echo("conductor: noted; no conductord runs on this home, so nothing starts until one does", err=True)
     return CliExit.WELL
