@@ -119,6 +119,15 @@ def test_pipes_links_and_folders_in_place_of_files_tell_nothing(tmp_path: Path) 
     assert find_check(str(tmp_path / "gone")).command == ""
 
 
+def test_what_a_link_leads_to_is_not_the_project_s(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/test_a.py").touch()
+    (tmp_path / "project").mkdir()
+    os.symlink(tmp_path / "elsewhere", tmp_path / "project/tests")
+
+    assert find_check(str(tmp_path / "project")).command == ""
+
+
 @given(files=st.dictionaries(st.sampled_from(FILES), st.binary(max_size=200), max_size=6))
 def test_no_content_of_any_file_makes_it_fail_or_gets_into_the_command(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]
