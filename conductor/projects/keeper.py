@@ -35,6 +35,7 @@ _READ_BYTES = 262_144
 _PIPE_BYTES = 524_288
 _DRAINED_READS = 16
 _GRACE_POLL_SECONDS = 0.02
+_LONGEST_WAIT_SECONDS = 3600.0
 
 
 class Keeper:
@@ -61,7 +62,7 @@ class Keeper:
         for descriptor in (self._output, self._pidfd, self._signals.fileno()):
             poll.register(descriptor, select.POLLIN)
         while self._status is None and not self._is_due():
-            for descriptor, _ in poll.poll(max(0.0, self._kill_at - time.monotonic()) * 1000):
+            for descriptor, _ in poll.poll(self._patience() * 1000):
                 if descriptor == self._output and not self._read():
                     poll.unregister(descriptor)
                 elif descriptor == self._pidfd:
@@ -71,6 +72,10 @@ class Keeper:
         self._drain()
         self._log.close()
         return self._ended(tree_gone)
+
+    def _patience(self) -> float:
+        """Seconds until something is to be decided; poll takes no more than some weeks."""
+        return max(0.0, min(self._kill_at - time.monotonic(), _LONGEST_WAIT_SECONDS))
 
     def _is_due(self) -> bool:
         """Whether all of it is to be killed now. Past the deadline it is told to end first, and has its grace."""

@@ -135,6 +135,10 @@ def test_secrets_in_its_output_are_masked_on_file_and_in_the_tail(checks: Checks
     assert result.tail == f"{MASK}\n{MASK}\n" == checks.log.read_text()
 
 
+def test_a_deadline_may_be_years_away(checks: Checks) -> None:
+    assert checks.run("true", timeout=10 * 365 * 86400.0).passed
+
+
 def test_nothing_waits_for_the_check(checks: Checks) -> None:
     checks.start("while [ ! -e go ]; do sleep 0.01; done; echo went")
 
