@@ -48,7 +48,7 @@ class Keeper:
         self._status: int | None = None
         self._cut = ""
         self._began = time.monotonic()
-        self._kill_at = self._began + order["timeout"]
+        self._kill_at: float = self._began + order["timeout"]
         self._output, write_end = _output_pipe()
         self._pid = os.fork()
         if self._pid == 0:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor.app.orchestration import open_store
+from conductor.app.stores import open_store
 from conductor.cli.project_facts import Health, health, project_facts, project_page, project_row
 from conductor.domain.errors import UsageError
 from conductor.domain.home import Home
@@ -324,3 +324,18 @@ def test_the_help_names_every_verb(shell: Shell) -> None:
 
     for verb in ("create", "list", "show", "status", "start", "stop", "spawn"):
         assert f"  {verb} " in text
+
+
+def test_a_step_that_is_spawned_by_hand_is_a_task_in_the_queue(shell: Shell, store: Store) -> None:
+    write_settings(shell.home)
+    place = shell.ok("project", "create", "shop").out.strip()
+    step = Step("s0", "Hello", "echo hello >hello.txt", agent="command")
+    store.add_run(replace(RUN, workspace=place, target="main"), [StepState(RUN.id, step, 0)])
+
+    answer = shell.ok("project", "spawn", "shop", "s0")
+
+    assert answer.out == "r-aaaaaaaa.s0.1\n"
+    assert shell.task("r-aaaaaaaa.s0.1")["state"] == "ready"
+    again = shell("project", "spawn", "shop", "s0")
+    assert again.code == 2
+    assert "s0" in again.err
