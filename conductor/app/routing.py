@@ -244,7 +244,7 @@ def step_of(text: str, **given: Any) -> Step:
 
 
 def task_chooser(home: Home, environment: Mapping[str, str]) -> Callable[[TaskSpec], TaskSpec]:
-    """For `submit`: gives a task that names neither agent nor model both, and a level of thinking.
+    """For `submit` of tasks that name neither agent nor model: gives them both, and a level of thinking.
 
     Raises SettingsInvalid; the chooser raises BadTask where nobody can do it: such a task never goes to an agent
     that was not chosen for it, least of all to a shell.
@@ -260,8 +260,6 @@ def task_chooser(home: Home, environment: Mapping[str, str]) -> Callable[[TaskSp
     router = make_router(home, settings, environment, memory)
 
     def choose(spec: TaskSpec) -> TaskSpec:
-        if spec.agent or spec.model:
-            return spec
         choice = router.choose(step_of(spec.description, thinking=spec.thinking))
         if not choice.candidates:
             raise BadTask("nobody here can do it: `conductor route --explain` says why, or name one with --agent")

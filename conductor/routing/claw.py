@@ -8,6 +8,8 @@ codex, google: gemini); OpenClaw, with `openclaw_model_id` or `model_id`. None o
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -147,7 +149,7 @@ def _openclaw_model(entry: Mapping[str, Any], provider: str) -> str:
 
 
 def write_back(path: str, records: Records, agents: Sequence[str], serving: Mapping[str, str]) -> None:
-    """Writes experience and performance_metrics into the file, by rename. Whatever else is in it stays as it is.
+    """Writes experience and performance_metrics into the file; whatever else is in it stays as it is.
 
     Raises SettingsInvalid where it is not in that form.
     """
@@ -157,7 +159,8 @@ def write_back(path: str, records: Records, agents: Sequence[str], serving: Mapp
     checked(_Form, document, path)
     entries = {key: _learned(entry, records, agents, serving) for key, entry in document["agents"].items()}
     content = json.dumps({**document, "agents": entries}, indent=2, ensure_ascii=False) + "\n"
-    replace_file(path, content.encode())
+    real = os.path.realpath(path)
+    replace_file(real, content.encode(), stat.S_IMODE(os.stat(real).st_mode), synced=True)
 
 
 def _learned(

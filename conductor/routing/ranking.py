@@ -118,11 +118,11 @@ def _weighed(model: Model, need: Need, registry: Registry, scene: Scene) -> _Ran
     if points is None:
         return f"trusted up to complexity {capability.max_complexity}, the step has {need.complexity}"
     standing = scene.standing(model.agent)
-    why = _obstacle(model.agent, standing)
+    why = obstacle(model.agent, standing)
     return _Ranked(model, points, capability.rating, standing) if standing is not None and not why else why
 
 
-def _obstacle(agent: str, standing: Standing | None) -> str:
+def obstacle(agent: str, standing: Standing | None) -> str:
     """Why the agent can take no step that does not name it; empty: it can."""
     if standing is None:
         return f"there is no agent {agent} here"

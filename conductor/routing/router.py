@@ -10,7 +10,7 @@ from conductor.domain.usage import Price, Usage
 from conductor.ports.orchestration import Candidate, Choice, PassedOver
 from conductor.routing.classifying import category_of
 from conductor.routing.learning import Memory, Record, Records, from_document, result, to_document, total, with_result
-from conductor.routing.ranking import Need, Scene, Standing, fitting_level, rank
+from conductor.routing.ranking import Need, Scene, Standing, fitting_level, obstacle, rank
 from conductor.routing.registry import Cost, CostType, Model, Registry
 from conductor.routing.scoring import Known
 
@@ -39,7 +39,7 @@ class World:
     """(agent, model)."""
     memory: Memory = field(default_factory=Memory)
     default_agent: str = ""
-    """Takes a step that asks for a model of which the registry says nothing."""
+    """Takes a step that asks for a model of which the registry says nothing, unless it would run its text as it is."""
 
 
 class RegistryRouter:
@@ -118,9 +118,12 @@ class RegistryRouter:
 
     def _ranked(self, need: Need) -> Choice:
         choice = rank(need, self.registry, self._scene())
-        if choice.candidates or not need.model or not self._world.default_agent or self._knows(need.model):
+        if choice.candidates or not need.model or self._knows(need.model):
             return choice
-        return replace(self._named(self._world.default_agent, need), passed_over=choice.passed_over)
+        agent = self._world.default_agent
+        if not agent or obstacle(agent, self._standing(agent)):
+            return choice
+        return replace(self._named(agent, need), passed_over=choice.passed_over)
 
     def _knows(self, model: str) -> bool:
         return any(self._world.same_model(one.agent, model, one.model) for one in self.registry.models)

@@ -173,6 +173,12 @@ def test_what_conductor_yaml_says_wins_over_the_registry(shell: Shell, here: Pat
     assert routed(shell)["candidates"][0]["parts"]["free"] == 0
     assert routed(shell)["candidates"][1]["parts"]["free"] == 10
 
+    settings(shell, {"prefer_free": False, "models": [REGISTRY["models"][0], free]})
+    assert routed(shell)["candidates"][1]["parts"]["free"] == 0
+
+    settings(shell, {"prefer_free": False, "models": [REGISTRY["models"][0], free]}, routing={"prefer_free": True})
+    assert routed(shell)["candidates"][1]["parts"]["free"] == 10
+
     settings(shell, {"models": [REGISTRY["models"][0], free]}, routing={"prefer_free": False})
     assert routed(shell)["candidates"][1]["parts"]["free"] == 0
 

@@ -45,6 +45,22 @@ def test_a_model_that_the_registry_does_not_know_goes_to_the_default_agent() -> 
     assert named(Place(GOOD).router.choose(step(model="haiku"))) == []
 
 
+def test_a_default_agent_that_runs_its_text_as_it_is_gets_no_step_that_asks_for_a_model() -> None:
+    place = Place(GOOD, default_agent="command")
+    place.change("command", prompted=False)
+
+    assert named(place.router.choose(step(model="haiku"))) == []
+
+
+def test_the_order_is_made_before_the_cap() -> None:
+    better = model("z", rating=5, most=3, cost=FREE, capabilities={API: Capability(5, 3, experience=9)})
+    good = model("a", rating=5, most=3, cost=FREE, capabilities={API: Capability(5, 3, experience=3)})
+
+    choice = Place(good, better).router.choose(step())
+
+    assert [(one.agent, one.score) for one in choice.candidates] == [("z", 100), ("a", 100)]
+
+
 def test_a_known_model_that_is_not_trusted_with_the_step_does_not_go_to_the_default_agent() -> None:
     place = Place(model("claude", "haiku", 3, most=2), default_agent="claude")
 

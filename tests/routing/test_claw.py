@@ -160,6 +160,18 @@ def test_writing_back_twice_counts_nothing_twice(path: Path) -> None:
     assert read_registry(str(path), HERE).models[0].capabilities[API].experience == 3, "ours is added when it is scored"
 
 
+def test_a_link_stays_a_link_and_the_file_keeps_its_mode(path: Path, tmp_path: Path) -> None:
+    path.chmod(0o640)
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+
+    write_back(str(link), learned(1), HERE, {})
+
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert "before_conductor" in path.read_text()
+
+
 def test_our_own_form_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "registry.yaml"
     path.write_text("models: [{agent: a}]  # a comment\n")
