@@ -154,6 +154,20 @@ def test_a_model_by_an_alias_is_found_by_what_it_stands_for(shell: Shell, here: 
     assert names(routed(shell, "--model", "brain", ASKED)) == ["claude:opus"]
 
 
+def test_the_list_of_prices_makes_the_expected_cost_and_decides_a_tie(shell: Shell, here: Path) -> None:
+    alike = {"rating": 4, "max_complexity": 5}
+    models = [{"agent": "claude", "model": name, "otherwise": alike} for name in ("opus", "sonnet", "own")]
+    settings(shell, {"models": models})
+    Path(shell.home.path, "prices.yaml").write_text("own: {input: 1, output: 1, cached: 1}")
+
+    found = routed(shell)
+
+    assert names(found) == ["claude:own", "claude:sonnet", "claude:opus"]
+    own, sonnet, opus = (one["usd_expected"] for one in found["candidates"])
+    assert own == 0.4
+    assert 0 < sonnet < opus
+
+
 def test_a_level_of_thinking_is_fitted_to_the_agent(shell: Shell, here: Path) -> None:
     (here / "gemini").symlink_to(here / "claude")
     shell.env["GEMINI_API_KEY"] = "AIza-x"

@@ -20,6 +20,7 @@ from conductor.routing.learning import (
     total,
     with_result,
 )
+from conductor.routing.registry import Cost
 from tests.routing.stories import API, NOW, Place, model, named, step
 
 CLAUDE, CODEX = Candidate("claude", "opus"), Candidate("codex", "sol")
@@ -113,11 +114,16 @@ def test_a_failure_under_a_clock_far_ahead_counts_for_nothing() -> None:
     assert parts(one, "claude")["failures"] == 0
 
 
-def test_learned_tokens_make_the_expected_cost() -> None:
-    one = Place(model("claude", "opus"))
-    one.document = to_document({"claude:opus": {API: Record(succeeded=4, tokens=4_000_000)}})
-    (candidate,) = one.router.choose(step()).candidates
-    assert candidate.usd_expected is None, "nobody knows its price"
+def test_the_tokens_of_earlier_tasks_make_the_expected_cost() -> None:
+    def expected(record: Record) -> float | None:
+        one = Place(model("claude", "opus", cost=Cost(input=10, output=10)))
+        one.document = to_document({"claude:opus": {API: record}})
+        return one.router.choose(step()).candidates[0].usd_expected
+
+    assert expected(Record(succeeded=3, failed=1, tokens=4_000_000)) == 10
+    assert expected(Record(succeeded=1, tokens=4_000_000)) == 4, (
+        "one task says little: the usual tokens of complexity 3"
+    )
 
 
 def test_the_figures_are_those_of_the_claw_form() -> None:
