@@ -11,7 +11,6 @@ from conductor.ports.orchestration import Candidate, Choice, PassedOver
 from conductor.routing.registry import Model, Registry
 from conductor.routing.scoring import Known, Score, score
 
-TRIES_EACH = 2
 PARKED_PART = "parked_seconds"
 """No points: how long a candidate is parked still, where all are."""
 _SCALE = tuple(level for level in THINKING_LEVELS if level != "adaptive")
@@ -155,8 +154,3 @@ def fitting_level(wanted: str, accepted: tuple[str, ...] | None) -> str:
     known = sorted((level for level in accepted if level in _SCALE), key=_SCALE.index)
     below = [level for level in known if _SCALE.index(level) <= _SCALE.index(wanted)]
     return below[-1] if below else next(iter(known), "")
-
-
-def attempt_order(choice: Choice, depth: int) -> tuple[Candidate, ...]:
-    """Who tries, in turn: each of the first `depth` candidates twice. After the last one the step is given up."""
-    return tuple(candidate for candidate in choice.candidates[:depth] for _ in range(TRIES_EACH))

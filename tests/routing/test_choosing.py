@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 
 from conductor.domain.plan import StepType
-from conductor.ports.orchestration import Candidate, Choice
-from conductor.routing.ranking import attempt_order, fitting_level
+from conductor.routing.ranking import fitting_level
 from conductor.routing.registry import Capability, Cost, CostType, Registry
 from conductor.routing.router import RegistryRouter
 from tests.routing.stories import API, FREE, NOW, Place, model, named, passed, step
@@ -176,13 +175,6 @@ def test_a_thinking_level_becomes_one_that_the_agent_accepts() -> None:
     assert fitting_level("high", ()) == ""
     assert fitting_level("4000 tokens", None) == "4000 tokens"
     assert fitting_level("", accepted) == ""
-
-
-def test_each_of_the_first_candidates_tries_twice() -> None:
-    a, b, c = (Candidate(name) for name in "abc")
-    assert attempt_order(Choice((a, b, c)), 2) == (a, a, b, b)
-    assert attempt_order(Choice((a,)), 2) == (a, a)
-    assert attempt_order(Choice(()), 2) == ()
 
 
 def test_the_cost_is_expected_from_the_prices_and_nothing_where_use_is_not_paid() -> None:
