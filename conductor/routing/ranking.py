@@ -87,12 +87,10 @@ def rank(need: Need, registry: Registry, scene: Scene) -> Choice:
     fit.sort(key=lambda one: one.order)
     free = [one for one in fit if not one.standing.parked]
     if free:
-        passed += [PassedOver(one.model.agent, one.model.model, one.standing.parked) for one in fit if one not in free]
+        passed += [_passed(one, one.standing.parked) for one in fit if one.standing.parked]
     chosen = free or sorted(fit, key=lambda one: one.standing.parked_until)
     if not registry.rules.fallback:
-        passed += [
-            PassedOver(one.model.agent, one.model.model, "the registry allows no fallback") for one in chosen[1:]
-        ]
+        passed += [_passed(one, "the registry allows no fallback") for one in chosen[1:]]
         chosen = chosen[:1]
     passed.sort(key=lambda one: (one.agent, one.model))
     return Choice(tuple(_candidate(one, need, scene) for one in chosen), tuple(passed))
@@ -130,6 +128,10 @@ def obstacle(agent: str, standing: Standing | None) -> str:
     if standing.parked and math.isinf(standing.parked_until):
         return standing.parked
     return standing.fault or standing.no_access
+
+
+def _passed(one: _Ranked, why: str) -> PassedOver:
+    return PassedOver(one.model.agent, one.model.model, why)
 
 
 def _candidate(one: _Ranked, need: Need, scene: Scene) -> Candidate:
