@@ -13,7 +13,10 @@ What it does is said by the prompt, or for prompts that say nothing by a script:
     [[read PATH]]            calls the tool that reads files, else the shell
     [[think SECONDS]]        is silent for that long first
     [[plan]] [[review]]      ends with a plan as JSON, with a review
+    [[plan FAULT N MODEL]]   a plan that is wrong the first N times that MODEL is asked: see planning.py
     [[together]]             calls all tools in one turn instead of one a turn
+
+Asked by conductor to plan, it answers with a plan, whose steps it can do; a calculator is built whole.
 
 Faults are named in front of the path (`/fault/NAME/v1/...`): see faults.py.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +30,6 @@ _SIDE_CALL = re.compile(
     r"(?:summari[sz]e|name) this (?:coding )?(?:conversation|session)|extract any file paths",
     re.I,
 )
-_DIRECTIVES = re.compile(r"\[\[.*?\]\]", re.S)
 _OPENINGS = ("Understood", "Done", "Here is my answer", "Noted")
 
 REVIEW = """Review (simulated):
@@ -69,24 +67,6 @@ def _stub(deed: str) -> str:
     words = re.findall(r"[a-z]+", deed.lower())[:4] or ["answer"]
     about = deed.strip().replace('"', "'")[:80] or "What was asked for"
     return f'def {"_".join(words)}(value: str) -> str:\n    """{about}"""\n    return value.strip()\n'
-
-
-def plan(prompt: str) -> str:
-    """Three steps as JSON, each depending on the one before."""
-    told = _DIRECTIVES.sub("", prompt)
-    about = next((line.strip() for line in told.splitlines() if line.strip()), "the task")[:120]
-    deeds = ("Understand", "Implement", "Verify")
-    steps = [
-        {
-            "id": str(number),
-            "title": f"{deed}: {about}"[:80],
-            "description": f"{deed} what was asked for: {about}",
-            "dependencies": [str(number - 1)] if number > 1 else [],
-            "priority": "medium",
-        }
-        for number, deed in enumerate(deeds, 1)
-    ]
-    return json.dumps({"title": about, "steps": steps})
 
 
 def instance_of(schema: Mapping[str, Any], text: str = "simulated", depth: int = 0) -> Any:

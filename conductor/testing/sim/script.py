@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from conductor.testing.sim import samples
+from conductor.testing.sim import planning, samples
 from conductor.testing.sim.asked import Answer, Asked, Call
 from conductor.testing.sim.directives import USES_TOOL, Rule, Step, steps_for
 from conductor.testing.sim.meter import CHARACTERS_PER_TOKEN
@@ -25,7 +25,9 @@ def answer_to(asked: Asked, rules: Sequence[Rule], seed: int) -> Answer:
     """
     if not asked.tools and samples.is_side_call(asked.instructions, asked.prompt):
         return Answer(_shaped(asked, samples.title(asked.prompt)))
-    steps = steps_for(asked.task, asked.prompt, rules)
+    role = planning.role_of(asked.task)
+    told = steps_for(role.task if role else asked.task, asked.prompt, rules)
+    steps = planning.steps_in_role(role, asked.task, told)
     calls = [(step, call) for step in steps if step.deed in USES_TOOL and (call := call_for(step, asked))]
     done = len(asked.results)
     thinking, seconds = _thoughts(asked, steps) if done == 0 else ("", 0.0)
@@ -54,7 +56,7 @@ def _thoughts(asked: Asked, steps: Sequence[Step]) -> tuple[str, float]:
 
 
 def _closing_text(asked: Asked, steps: Sequence[Step], called: Sequence[Step], seed: int) -> str:
-    parts = [text for step in steps if (text := _spoken(step, asked.task))]
+    parts = [text for step in steps if (text := _spoken(step, asked))]
     parts += [_told(step, result) for step, result in zip(called, asked.results, strict=False)]
     parts += [
         f"No tool was offered to {step.deed} {step.subject}."
@@ -64,14 +66,15 @@ def _closing_text(asked: Asked, steps: Sequence[Step], called: Sequence[Step], s
     return "\n".join(parts) if parts else samples.plain_answer(asked.task, seed)
 
 
-def _spoken(step: Step, task: str) -> str:
+def _spoken(step: Step, asked: Asked) -> str:
     match step.deed:
         case "say":
             return step.subject
         case "plan":
-            return samples.plan(task)
+            role = planning.role_of(asked.task) or planning.Role("plan", asked.task)
+            return planning.plan(role.task, step.subject, role.times, asked.model)
         case "review":
-            return samples.REVIEW
+            return planning.REVIEW if step.subject == "json" else samples.REVIEW
     return ""
 
 
