@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from conductor.domain.plan import Step
 from conductor.domain.run import Run, RunStatus, StepState, StepStatus
-from conductor.orchestrator.review import Finding, Review, Severity, Verdict, read_review, review_prompt, review_report
+from conductor.orchestrator.review import (
+    Finding,
+    Review,
+    Severity,
+    Verdict,
+    read_review,
+    review_prompt,
+    review_report,
+)
 from conductor.orchestrator.templating import PromptTemplates
 
 RUN = Run("r-1", "shop", "The shop", RunStatus.FINISHING, 0.0, request="Build a shop", base="abcdef0123456789")

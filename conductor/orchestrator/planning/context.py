@@ -70,15 +70,15 @@ class RepositoryContext:
     check: str = ""
     """The command that must pass before a merge."""
 
-    def told(self) -> str:
-        """As text, to be fenced by whoever puts it into a prompt."""
+    def told(self, *, with_conventions: bool = True) -> str:
+        """As text, to be fenced by whoever puts it into a prompt. A worker's prompt has the conventions anyway."""
         if not self.files:
             return f"The repository is empty.{_check_line(self.check)}"
         counted = ", ".join(f"{name} {count}" for name, count in self.languages) or "none that is known"
         parts = [
             f"{self.files} files. Languages by files: {counted}.{_check_line(self.check)}",
             f"Layout:\n{self.layout}",
-            *(f"{name} begins:\n{text}" for name, text in self.conventions),
+            *(f"{name} begins:\n{text}" for name, text in self.conventions if with_conventions),
         ]
         return "\n\n".join([*parts, f"The readme begins:\n{self.readme}"] if self.readme else parts)
 

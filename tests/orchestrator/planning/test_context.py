@@ -44,6 +44,8 @@ def test_a_repository_is_told_with_its_languages_layout_conventions_and_check(sh
     text = told.told()
     assert all(word in text for word in ("make test", "src/web/page.ts", "Markdown 2, Python 2"))
     assert "key.pem" not in text
+    assert "Use tabs." in text
+    assert "Use tabs." not in told.told(with_conventions=False)
 
 
 def test_a_folder_without_git_is_walked(shop: Path) -> None:

@@ -29,6 +29,11 @@ def test_a_planner_is_told_request_repository_form_and_categories() -> None:
     assert all(word in prompt for word in ("depends_on", "criteria", "confidence", "1 trivial", "5 very complex"))
     assert "one of claude. Leave it out" in prompt
     assert "\n\n\n" not in prompt
+    assert "The request, for the project shop:\n" in prompt
+
+
+def test_without_a_project_none_is_named() -> None:
+    assert "The request:\n" in planning_prompt(PlanningRequest("x", "", RepositoryContext()), OURS)
 
 
 def test_what_the_request_says_stays_inside_of_its_fence() -> None:
