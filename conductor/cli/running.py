@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("plan_path", metavar="PLAN", type=click.Path())
 @click.option("--project", default="", help="Work in this project, each step in a worktree; the plan's by default.")
-@click.option("--workspace", type=click.Path(file_okay=False), help="Without a project: the folder, here by default.")
+@click.option(
+    "--workspace", type=click.Path(exists=True, file_okay=False), help="Without a project: the folder, here by default."
+)
 @click.option("--tag", default="", help="Of Task Master's file: which tag.")
 @click.option(
     "--mode",

@@ -121,7 +121,7 @@ class Finishing:
         self._has_landed = True
         if not isinstance(verdict, Passed):
             self._refused = f"its branch {run.branch} could not be brought onto {run.target}: {verdict.why}"
-        elif not self._refused:
+        elif not (self._refused or self._landed_commit):  # nothing was to be moved: it had landed before a restart
             self._advance(Merged(verdict.commit, verdict.commit, is_empty=True))
 
     # -- pushing

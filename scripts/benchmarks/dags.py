@@ -103,7 +103,7 @@ def _workflow(runs: Runs, path: str, daemon: Conductord) -> Figure:
         f"{ratio:.3f} x",
         ratio <= 1.05,
         (f"{makespan:.2f} s for {bound:.2f} s, {len(steps)} steps, {_WORKERS} workers",),
-        "runtimes scaled; bound = max(critical path, total work / workers); from the run's start to its last step's end",
+        "runtimes scaled; bound = max(critical path, total work / workers); from the run's start to its last end",
     )
 
 
