@@ -149,7 +149,7 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
         queue=quick_queue(layout),
         router=make_router(home, settings, environment, memory_of(store)),
         checks=ProcessCheckRunner(_kept(f"{owner}c"), environment, settings.environment),
-        publisher=Publisher(_kept(f"{owner}p"), environment),
+        publisher=Publisher(_kept(f"{owner}p"), environment, settings.environment),
         feed=FileResultsFeed(home.results, folder.doorbell),
         teller=_teller(home),
         log=JsonLog(_masker().mask, process="orchestrator", project=name),
