@@ -145,17 +145,9 @@ TASKS: st.SearchStrategy[Any] = st.deferred(
         max_size=4,
     )
 )
-FOREIGN = (
-    st.fixed_dictionaries({"tasks": TASKS})
-    | st.fixed_dictionaries(
-        {
-            "workflow": st.fixed_dictionaries(
-                dict.fromkeys(["specification", "execution"], st.fixed_dictionaries({"tasks": TASKS}))
-            )
-        }
-    )
-    | st.dictionaries(st.sampled_from(["master", "x", "tasks"]), st.fixed_dictionaries({"tasks": TASKS}))
-)
+PART = st.fixed_dictionaries({"tasks": TASKS})
+RECORDED = st.fixed_dictionaries({"specification": PART, "execution": PART})
+FOREIGN = PART | st.fixed_dictionaries({"workflow": RECORDED}) | st.dictionaries(st.sampled_from(["master", "x"]), PART)
 
 
 @given(data=FOREIGN)

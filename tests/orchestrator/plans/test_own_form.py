@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor.domain.errors import PlanInvalid, UsageError
@@ -315,6 +315,7 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
+@settings(max_examples=40)
 @given(plan=plans())
 def test_what_is_written_reads_back_as_the_same_plan(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> None:
     path = str(tmp_path_factory.getbasetemp() / "written.yaml")

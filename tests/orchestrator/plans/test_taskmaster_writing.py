@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -184,6 +185,16 @@ def test_a_lock_that_task_master_holds_is_waited_for(path: str) -> None:
         pass
 
 
+def test_another_process_of_ours_is_waited_for(path: str) -> None:
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+
+    with pytest.raises(LockTimeout), alone_with(path, deadline_seconds=0.05):
+        pass
+
+    os.close(folder)
+
+
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: Path(path).write_text("{}")])
 def test_a_lock_that_task_master_forgot_is_removed(path: str, make: Any) -> None:
     make(f"{path}.lock")
@@ -208,15 +219,15 @@ for number in range(int(count)):
 
 def test_processes_that_write_at_once_lose_nothing(path: str) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, path, f"writer{who}", "10"], cwd=REPOSITORY) for who in range(4)
+        subprocess.Popen([sys.executable, "-c", WRITER, path, f"writer{who}", "8"], cwd=REPOSITORY) for who in range(3)
     ]
 
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
 
     tasks = master(path)["tasks"]
-    wanted = {f"writer{who} {number}" for who in range(4) for number in range(10)}
+    wanted = {f"writer{who} {number}" for who in range(3) for number in range(8)}
     assert {task["title"] for task in tasks[2:]} == wanted
-    assert sorted(task["id"] for task in tasks) == list(range(2, 44))
+    assert sorted(task["id"] for task in tasks) == list(range(2, 28))
     details = tasks[1]["subtasks"][0]["details"]
     assert all(f"{one} was here" in details for one in wanted)
 
