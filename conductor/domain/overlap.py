@@ -31,7 +31,7 @@ _WILD = re.compile(r"[*?\[]")
 
 
 def matches(path: str, globs: Iterable[str]) -> bool:
-    """Whether `path` is one of the files that `globs` declare."""
+    """Whether `path` is one of the files that `globs` declare; none declares nothing."""
     names = _split(path)
     return any(_goes_through(pattern, names, "**", _name_matches) for glob in globs for pattern in patterns_of(glob))
 

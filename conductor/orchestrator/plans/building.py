@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,9 +13,11 @@ from conductor.domain.plan import COMMAND_AGENT, Plan, Step
 from conductor.domain.tangles import cycles, duplicate_ids, path_text, unknown_dependencies
 from conductor.orchestrator.plans.faults import fault_text, place_text, refuse
 from conductor.orchestrator.plans.form import PLAN_ALIASES, STEP_ALIASES, PlanForm, StepForm
+from conductor.orchestrator.plans.statuses import DONE, notes_of, state_of, with_those_that_wait
 from conductor.orchestrator.plans.values import as_list, did_you_mean, quoted
 
 _TITLE_CHARACTERS = 80
+_OVER = ("completed", "done", "cancelled")
 MOST_PLACES = 5
 MOST_SUGGESTED = 500
 """Steps in a plan whose ids are compared with a misspelt one."""
@@ -78,7 +80,7 @@ class _Draft:
         self.head.keep_only(PlanForm.model_fields)
         for number, step in enumerate(self.steps, 1):
             if isinstance(step, _Renamed):
-                step.keep_only(StepForm.model_fields)
+                step.keep_only(name for name in StepForm.model_fields if name != "status")
                 step.values.setdefault("id", f"task-{number:03d}")
 
     def place(self, index: int) -> str:
@@ -129,16 +131,32 @@ def build_plan(data: Mapping[Any, Any], source: Source) -> Plan:
         faults += [fault for index, step in enumerate(form.steps) for fault in _step_faults(step, draft.place(index))]
     if form is None or faults:
         raise refuse(source.what, faults)
+    steps, notes = _left_to_do(form.steps)
+    if not steps:
+        raise refuse(source.what, ["there is nothing left to do: every step is completed or cancelled"])
     return Plan(
         name=form.name or source.name or source.what,
-        steps=tuple(map(_step_of, form.steps)),
+        steps=steps,
         description=form.description,
         project=form.project,
         check=form.check,
         from_model=source.from_model or form.from_model,
         source=source.path,
-        notes=source.notes,
+        notes=source.notes + notes,
     )
+
+
+def _left_to_do(forms: tuple[StepForm, ...]) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """Without what is completed, which counts as merged, and what is cancelled, with all that waits for it; and what
+    is to be told of that."""
+    steps = tuple(map(_step_of, forms))
+    states = {form.id: state_of(form.status) if form.status in _OVER else "" for form in forms}
+    if not any(states.values()):
+        return steps, ()
+    states = with_those_that_wait(states, {step.id: step.depends_on for step in steps})
+    left = (step for step in steps if not states[step.id])
+    unmet = (replace(one, depends_on=tuple(two for two in one.depends_on if states[two] != DONE)) for one in left)
+    return tuple(unmet), notes_of(states, "steps")
 
 
 def _located(place: str, text: str, kind: str) -> str:

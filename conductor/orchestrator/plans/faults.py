@@ -72,10 +72,17 @@ def place_text(place: Iterable[int | str]) -> str:
 
 def refuse(what: str, faults: Sequence[str]) -> PlanInvalid:
     """The error to be raised: all faults, or the first of very many."""
-    told = list(dict.fromkeys(faults))
+    told = list(dict.fromkeys(map(_on_one_line, faults)))
     if len(told) > MOST_FAULTS:
         told = [*told[:MOST_FAULTS], f"... and {len(told) - MOST_FAULTS} more"]
-    return PlanInvalid(what, tuple(told))
+    return PlanInvalid(_on_one_line(what), tuple(told))
+
+
+def _on_one_line(text: str) -> str:
+    """Names of files and ids in a cycle come as they are: nothing in them speaks to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 Place = Callable[[int], str]

@@ -10,12 +10,14 @@ from conductor.domain.durations import MOST_SECONDS
 from conductor.domain.plan import CATEGORIES, DEFAULT_COMPLEXITY, DEFAULT_STEP_TIMEOUT_SECONDS, STEP_ID, StepType
 from conductor.domain.task import MAX_PRIORITY
 from conductor.orchestrator.plans.values import (
+    STATUSES,
     as_list,
     as_text,
     check_category,
     check_command,
     check_glob,
     check_id,
+    check_status,
     check_text,
     no_truth,
     one_line,
@@ -41,7 +43,7 @@ Id = Annotated[
     str, BeforeValidator(as_text), AfterValidator(check_id), WithJsonSchema({**_TEXT_OR_NUMBER, "pattern": ID_FORM})
 ]
 Line = Annotated[str, BeforeValidator(one_line), AfterValidator(check_text), Field(max_length=500)]
-Text = Annotated[str, AfterValidator(check_text), Field(max_length=262_144)]
+Text = Annotated[str, AfterValidator(check_text), Field(max_length=131_072)]
 Command = Annotated[str, AfterValidator(check_command), Field(max_length=65_536)]
 Ids = Annotated[
     tuple[Annotated[str, BeforeValidator(as_text)], ...], BeforeValidator(as_list), _one_or_many(_TEXT_OR_NUMBER)
@@ -52,12 +54,20 @@ Globs = Annotated[
     Field(max_length=1000),
     _one_or_many({"type": "string"}),
 ]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(as_list), Field(max_length=200), _one_or_many({"type": "string"})]
+Texts = Annotated[
+    tuple[Annotated[str, AfterValidator(check_text), Field(max_length=16_384)], ...],
+    BeforeValidator(as_list),
+    Field(max_length=100),
+    _one_or_many({"type": "string"}),
+]
 Duration = Annotated[Seconds, Field(le=MOST_SECONDS), WithJsonSchema(_SECONDS)]
 Whole = Annotated[int, BeforeValidator(no_truth)]
 Share = Annotated[float, BeforeValidator(no_truth), Field(ge=0, le=1)]
 Model = Annotated[ModelName | None, WithJsonSchema({"type": "string"})]
 Category = Annotated[str, AfterValidator(check_category), WithJsonSchema({"enum": list(CATEGORIES)})]
+
+
+Status = Annotated[str, AfterValidator(check_status), WithJsonSchema({"enum": list(STATUSES)})]
 
 
 class _Form(BaseModel):
@@ -85,6 +95,7 @@ class StepForm(_Form):
     verify: Command = Field("", description="a shell command that must pass where it worked")
     priority: Whole = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="greater goes first in the queue")
     allow_empty: bool = Field(False, description="it may end well without having changed a file")
+    status: Status = Field("pending", description="completed: left out, and it counts as merged; cancelled: left out")
     confidence: Share | None = Field(None, description="0 to 1: how sure its author is of this step")
 
 

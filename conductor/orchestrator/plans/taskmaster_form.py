@@ -15,12 +15,17 @@ from typing import Any
 from conductor.domain.plan import Plan
 from conductor.orchestrator.plans.building import Source, build_plan
 from conductor.orchestrator.plans.faults import refuse
+from conductor.orchestrator.plans.form import STEP_ALIASES, StepForm
 from conductor.orchestrator.plans.statuses import CANCELLED, DONE, notes_of, state_of, with_those_that_wait
 from conductor.orchestrator.plans.values import quoted
 
 DEFAULT_TAG = "master"
 _PRIORITIES = {"critical": 20, "high": 10, "medium": 0, "low": -10}
-_OWN_WORDS = frozenset({"subtasks", "details", "testStrategy", "status"})
+_THEIR_WORDS = frozenset({"subtasks", "testStrategy"})
+_PERHAPS_THEIRS = frozenset({"status", "details"})
+_OUR_WORDS = frozenset({*StepForm.model_fields, *STEP_ALIASES}) - {
+    *("id", "title", "description", "dependencies", "priority", "status", "complexity")
+}
 
 
 def is_taskmaster(data: Mapping[Any, Any]) -> bool:
@@ -28,7 +33,8 @@ def is_taskmaster(data: Mapping[Any, Any]) -> bool:
     if _tags_in(data):
         return True
     tasks = data.get("tasks")
-    return isinstance(tasks, list) and any(isinstance(task, Mapping) and _OWN_WORDS & task.keys() for task in tasks)
+    words = {name for task in tasks if isinstance(task, Mapping) for name in task} if isinstance(tasks, list) else set()
+    return bool(words & _THEIR_WORDS) or (bool(words & _PERHAPS_THEIRS) and not words & _OUR_WORDS)
 
 
 def choose_tag(data: Mapping[Any, Any], tag: str) -> str:

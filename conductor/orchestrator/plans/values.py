@@ -6,14 +6,17 @@ import re
 from difflib import get_close_matches
 
 from conductor.domain.plan import CATEGORIES, STEP_ID
+from conductor.domain.run import StepStatus
 
+STATUSES = (*(status.value for status in StepStatus if status is not StepStatus.NEEDS_REVIEW), "done")
+"""That a plan may name: what is completed or cancelled is not run again."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """What a terminal or a file would take for more than text; half a character pair is no text at all."""
 
 
 def quoted(value: object) -> str:
     """`value` in a message: short, on one line, nothing in it that a terminal obeys."""
-    text = ascii(value) if isinstance(value, str) and _CONTROL.search(value) else repr(value)
+    text = repr(value[:200] if isinstance(value, str) else value)
     return text if len(text) <= 80 else text[:76] + "...'"
 
 
@@ -67,6 +70,12 @@ def check_command(value: str) -> str:
 def check_category(value: str) -> str:
     if value and value not in CATEGORIES:
         raise ValueError(f"{quoted(value)} is none of the {len(CATEGORIES)}{did_you_mean(value, CATEGORIES)}")
+    return value
+
+
+def check_status(value: str) -> str:
+    if value not in STATUSES:
+        raise ValueError(f"{quoted(value)} is none of {', '.join(STATUSES)}")
     return value
 
 

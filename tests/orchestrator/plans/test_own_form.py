@@ -349,3 +349,35 @@ def test_whatever_a_model_answers_is_a_plan_or_told_why_not(data: Any) -> None:
             str(error).encode()
         else:
             assert parse_plan(plan_document(plan), "the document", from_model=from_model) == plan
+
+
+def test_what_is_completed_is_left_out_and_counts_as_merged() -> None:
+    plan = plan_of(step("a", status="completed"), step("b", depends_on=["a"], status="in_progress"))
+
+    assert [(one.id, one.depends_on) for one in plan.steps] == [("b", ())]
+    assert plan.notes == ("1 of 2 steps are done",)
+
+
+def test_what_is_cancelled_is_left_out_with_all_that_waits_for_it() -> None:
+    plan = plan_of(step("a", status="cancelled"), step("b", depends_on=["a"]), step("c"))
+
+    assert [one.id for one in plan.steps] == ["c"]
+    assert plan.notes == ("a is cancelled: it is left out", "b is waiting for a: it is left out")
+
+
+def test_a_plan_of_which_all_is_completed_says_so() -> None:
+    assert faults_of([step(status="done")]) == ("there is nothing left to do: every step is completed or cancelled",)
+
+
+def test_a_model_cannot_say_that_a_step_is_done_already() -> None:
+    assert parse_plan([step(status="completed")], "the answer", from_model=True).steps
+
+
+def test_a_status_alone_makes_no_plan_another_programs(tmp_path: Path) -> None:
+    text = "tasks: [{id: a, title: A, status: pending}, {id: b, title: B, status: pending, depends_on: a}]"
+
+    assert read_plan(written(tmp_path, "plan.yaml", text)).steps[1].depends_on == ("a",)
+
+
+def test_ids_in_a_cycle_cannot_speak_to_a_terminal() -> None:
+    assert "\x1b" not in "".join(faults_of([{"id": "\x1b[2J", "title": "A", "depends_on": ["\x1b[2J"]}]))
