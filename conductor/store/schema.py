@@ -34,9 +34,8 @@ def bring_up_to_date(database: Database, head: str = HEAD, migrations: str = MIG
     # A table that is rebuilt is dropped, and what refers to it would go with it.
     database.pragma("foreign_keys = OFF")
     with database.writing() as connection:
-        if _format(database, head) != head:
-            upgrade(connection, head, migrations)
-            _check_references(database.path, connection)
+        upgrade(connection, head, migrations)  # does nothing where another process did it meanwhile
+        _check_references(database.path, connection)
     database.pragma("foreign_keys = ON")
 
 

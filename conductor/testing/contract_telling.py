@@ -9,7 +9,7 @@ import pytest
 from conductor.domain.errors import NoSuchRun
 from conductor.domain.run import Changes, Heartbeat, Wish
 from conductor.ports.orchestration import Store
-from conductor.testing.contract_store_base import NASTY, RUN, StoreContractBase, happened, run
+from conductor.testing.contract_store_base import NASTY, RUN, Opener, StoreContractBase, happened, run
 
 
 class TellingContract(StoreContractBase):
@@ -63,12 +63,14 @@ class TellingContract(StoreContractBase):
         assert running.wish(RUN) == Wish(RUN, accept=("a",))
         assert running.wish("r-other") == Wish("r-other", stop=True)
 
-    def test_a_wish_for_a_run_that_is_not_there_is_refused(self, running: Store) -> None:
+    def test_a_wish_for_a_run_that_is_not_there_is_refused(self, running: Store, opener: Opener) -> None:
+        other = opener()
         wishes: list[Callable[[], None]] = [
             lambda: running.stop("r-nobody"),
-            lambda: running.approve("r-nobody", 1),
-            lambda: running.accept("r-nobody", "a"),
-            lambda: running.again("r-nobody", "a"),
+            lambda: other.stop("r-nobody"),
+            lambda: other.approve("r-nobody", 1),
+            lambda: other.accept("r-nobody", "a"),
+            lambda: other.again("r-nobody", "a"),
         ]
         for wish in wishes:
             with pytest.raises(NoSuchRun, match="r-nobody"):

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -152,7 +153,25 @@ def test_a_database_of_format_1_opens_with_all_that_is_in_it(tmp_path: Path) -> 
     assert store.remembered("experience") == {"claude": {"tasks": 3}}
     store.save(Changes(activity=(Activity(2.0, "later"),)))
     assert [one.sequence for one in store.activity()] == [1, 2]
+    assert (tmp_path / "conductor.db-wal").exists()
     store.close()
+
+
+def test_wal_mode_waits_for_a_reader_of_the_older_kind(tmp_path: Path) -> None:
+    database_of((GOLDEN / "store-v1.sql").read_text(encoding="utf-8"), tmp_path / "conductor.db")
+    reader = sqlite3.connect(tmp_path / "conductor.db", isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM runs").fetchall()
+    leaves = threading.Timer(0.2, reader.execute, ["ROLLBACK"])
+    leaves.start()
+
+    database = Database(str(tmp_path / "conductor.db"))
+    bring_up_to_date(database)
+
+    assert database.pragma("journal_mode") == "wal"
+    database.close()
+    leaves.join()
+    reader.close()
 
 
 def test_an_older_database_is_brought_to_a_new_format_with_all_that_is_in_it(tmp_path: Path) -> None:
