@@ -88,6 +88,9 @@ class MemoryRepository:
         names = os.listdir(root) if os.path.isdir(root) else []
         return frozenset(f"{root}/{name}" for name in names if name.startswith(f"{run.id}."))
 
+    def prepare(self, run: Run, wanted: int) -> None:
+        """Nothing here takes time."""
+
     def cut(self, run: Run, step: Step, round_number: int, onto: str = "") -> Worktree:
         name = f"{run.id}.{step.id}-{round_number}"
         path = f"{self._folder}/worktrees/{name}"
