@@ -165,9 +165,23 @@ def _config_file(place: Place) -> str:
 
 
 def _config(place: Place) -> str:
-    entries = place.git("config", "--file", _config_file(place), "--list", "-z", ok=(0, 1, 128)).fields
-    watched = sorted(entry for entry in entries if entry.split(".", 1)[0].lower() in _WATCHED_SECTIONS)
-    return hashlib.sha256("\0".join(watched).encode("utf-8", "surrogateescape")).hexdigest()
+    stamp = _full_stamp(_config_file(place))
+    known, digest = place.memory.get("config", (None, ""))
+    if known is None or known != stamp:
+        entries = place.git("config", "--file", _config_file(place), "--list", "-z", ok=(0, 1, 128)).fields
+        watched = sorted(entry for entry in entries if entry.split(".", 1)[0].lower() in _WATCHED_SECTIONS)
+        digest = hashlib.sha256("\0".join(watched).encode("utf-8", "surrogateescape")).hexdigest()
+        place.memory["config"] = stamp, digest
+    return digest
+
+
+def _full_stamp(path: str) -> tuple[int, ...]:
+    """Another one after each change: nobody sets a file's change time."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _differences(before: Mapping[str, str], now: Mapping[str, str], told: str) -> list[str]:

@@ -57,7 +57,7 @@ def clean_rounds(
     for kept in kept_rounds(place, target, is_open, now):
         removed = kept.state is KeptState.MERGED and _remove(place, kept, target, asked)
         (gone if removed else stays).append(kept)
-    place.sweep()
+    place.sweep_now()
     return gone, stays
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from conductor.domain.errors import RepositoryBroken
 from conductor.kit.durable import replace_file
 from conductor.kit.filesystem import remove_tree
 from conductor.kit.process import own_identity
+from conductor.projects.background import Background
 from conductor.projects.git import Git
 from conductor.projects.names import RoundName
 
 _ZERO = "0" * 40
+_SWEEP_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class Place:
     """On the main checkout."""
     inodes: tuple[int, int]
     """Of the workspace and of the git directory: another number is another folder."""
+    background: Background = field(default_factory=Background, compare=False)
+    memory: dict[str, tuple[object, str]] = field(default_factory=dict, compare=False)
+    """What was read of a file, with the stamp that the file had."""
 
     @property
     def common(self) -> str:
@@ -52,7 +56,7 @@ class Place:
     def make_folders(self) -> None:
         """Raises RepositoryBroken where one of ours was replaced by a link."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        for path in (self.folder, *(f"{self.folder}/{name}" for name in ("worktrees", "side", "trash"))):
+        for path in (self.folder, *(f"{self.folder}/{name}" for name in ("worktrees", "side", "trash", "spares"))):
             with suppress(FileExistsError):
                 os.mkdir(path, 0o700)
             require_folder(path)
@@ -116,14 +120,20 @@ class Place:
         self.sweep()
 
     def sweep(self) -> None:
-        """What was thrown away is removed."""
+        """What was thrown away is being removed, in the background."""
+        for path in self._thrown_away():
+            self.background.start(path, ["rm", "-rf", "--", path], {"PATH": self.git.environment.get("PATH", "")})
+
+    def sweep_now(self) -> None:
+        """What was thrown away is gone when this returns, folders that an agent closed too."""
+        self.sweep()
+        for path in self._thrown_away():
+            self.background.wait(path, _SWEEP_SECONDS)
+            remove_tree(path)
+
+    def _thrown_away(self) -> list[str]:
         trash = f"{self.folder}/trash"
-        for name in os.listdir(trash) if os.path.isdir(trash) else []:
-            path = f"{trash}/{name}"
-            with suppress(OSError, subprocess.SubprocessError):
-                subprocess.run(["rm", "-rf", "--", path], timeout=120, capture_output=True, check=False)
-            if os.path.lexists(path):
-                remove_tree(path)
+        return [f"{trash}/{name}" for name in os.listdir(trash)] if os.path.isdir(trash) else []
 
     def forget_worktree(self, path: str) -> None:
         """Git's own folder for a worktree goes, whatever locks are in it."""

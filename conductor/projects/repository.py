@@ -24,6 +24,7 @@ from conductor.projects.merging import merge_work, merged_steps, seal_commit
 from conductor.projects.names import STEP, TASK, RoundName, checked_commit, round_of_folder, run_ref
 from conductor.projects.place import Place, find_place, inodes_of
 from conductor.projects.releasing import release_worktree
+from conductor.projects.spares import prepare_spares, sweep_spares
 from conductor.projects.taking import Asked, take_work
 from conductor.projects.worktrees import cut_worktree
 
@@ -61,6 +62,7 @@ class GitRepository:
         with self._deed("open a run") as place:
             place.make_folders()
             guarding.remember_settings(place, run.id)
+            sweep_spares(place)
             return open_branch(place, run)
 
     def tip(self, run: Run) -> str:
@@ -77,6 +79,8 @@ class GitRepository:
             tip, target = place.value(run_ref(run.id)), place.value(f"refs/heads/{run.target}")
             close_rounds(place, run, tip or target, self._asked)
             remove_check(place)
+            sweep_spares(place, run.id)
+            place.sweep_now()
             guarding.forget_settings(place, run.id)
             landed = tip and target and place.git.attempt("merge-base", "--is-ancestor", tip, target).code == 0
             if tip and not keep_branch and (landed or tip == run.base):
@@ -95,6 +99,11 @@ class GitRepository:
         name = RoundName(run.id, step.id, round_number)
         with self._deed("cut a worktree") as place:
             return cut_worktree(place, name, tip_of(place, run), onto and checked_commit(onto))
+
+    def prepare(self, run: Run, wanted: int) -> None:
+        with self._deed("make worktrees ahead") as place:
+            if wanted > 0:
+                prepare_spares(place, run.id, lambda: tip_of(place, run), wanted)
 
     def take(self, run: Run, step: Step, delegation: Delegation) -> Taken:
         name = RoundName(run.id, step.id, delegation.round)

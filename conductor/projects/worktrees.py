@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from conductor.projects.git import Git
 from conductor.projects.includes import copy_includes
 from conductor.projects.names import RoundName
 from conductor.projects.place import Place, read_document, require_folder, write_document
+from conductor.projects.spares import keep_index, move_spare, take_spare
 
 MARKER = "cut.json"
 _VERSION = 1
@@ -57,20 +57,38 @@ def cut_worktree(place: Place, name: RoundName, tip: str, onto: str) -> Worktree
     _clear(place, name, known)
     os.makedirs(f"{side}/cache", mode=0o700, exist_ok=True)
     slot = ports_and_caches.take_slot(place.folder, name.folder)
-    git = guarding.trusted(place, name.run_id).git
+    admin, notes = _from_spare(place, name, tip) or _from_nothing(place, name, tip)
+    keep_index(admin, side)
+    if onto:
+        _lay_over(guarding.trusted(place, name.run_id).git.on(path, git_dir=admin), tip, onto)
+    cut = Cut(tip, slot, notes, guarding.fingerprint(place, name.run_id))
+    write_document(f"{side}/{MARKER}", cut.as_document())
+    return _told(place, name, cut)
+
+
+def _from_spare(place: Place, name: RoundName, tip: str) -> tuple[str, tuple[str, ...]] | None:
+    """Git's folder for it and what it lacks; None: there was none that was any good."""
+    spare = take_spare(place, name.run_id)
+    if spare is None:
+        return None
+    trusted = guarding.trusted(place, name.run_id)
+    admin = move_spare(trusted, spare, place.worktree(name), name.branch, tip)
+    if admin:
+        return admin, spare.notes
+    place.throw_away(place.worktree(name))
+    place.forget_worktree(place.worktree(name))
+    place.drop(name.branch_ref)
+    return None
+
+
+def _from_nothing(place: Place, name: RoundName, tip: str) -> tuple[str, tuple[str, ...]]:
+    path, git = place.worktree(name), guarding.trusted(place, name.run_id).git
     with place.deed():
         git("worktree", "add", "--quiet", "--no-track", "-b", name.branch, path, tip)
     admin = place.admin_of(path)
     if not admin:
         raise RepositoryBroken(f"git made no worktree at {path}: look at {place.common}/worktrees")
-    # Ours, with git's memory of unchanged files: the agent's own index may say what it wants.
-    shutil.copy2(f"{admin}/index", f"{side}/index")
-    notes = submodules.fill(place, git.on(path, git_dir=admin)) + copy_includes(place, path)
-    if onto:
-        _lay_over(git.on(path, git_dir=admin), tip, onto)
-    cut = Cut(tip, slot, notes, guarding.fingerprint(place, name.run_id))
-    write_document(f"{side}/{MARKER}", cut.as_document())
-    return _told(place, name, cut)
+    return admin, submodules.fill(place, git.on(path, git_dir=admin)) + copy_includes(place, path)
 
 
 def forget(place: Place, name: RoundName) -> None:
@@ -98,6 +116,8 @@ def _told(place: Place, name: RoundName, cut: Cut) -> Worktree:
 def _clear(place: Place, name: RoundName, known: Cut | None) -> None:
     """What a killed call left, or an agent that removed its own worktree: its branch may hold commits."""
     path = place.worktree(name)
+    if not os.path.lexists(path) and not os.path.lexists(place.side(name)):
+        return  # the side folder is made before anything else, and goes last
     if known is not None and os.path.lexists(path):
         raise RepositoryBroken(f"{path} is no folder any more: move away what stands there")
     branch = place.value(name.branch_ref)

@@ -41,11 +41,8 @@ def _check_whole(folder: Path, seen: str) -> None:
     for files in STEPS.values():
         for path, content in files.items():
             assert (workspace / path).read_text() == content, seen
-    left = [
-        str(path)
-        for path in (folder / "home").rglob("*")
-        if path.is_file() and path.name not in ("landed.json", "deed")
-    ]
+    found = [path for path in (folder / "home").rglob("*") if path.is_file() or path.is_symlink()]
+    left = [str(path) for path in found if path.name not in ("landed.json", "deed")]
     assert left == [], seen
     assert not list((workspace / ".git").rglob("*.lock")), seen
 
