@@ -27,6 +27,7 @@ from conductor.kit.process import (
     reap_children,
     send_signal,
     set_parent_death_signal,
+    set_process_name,
 )
 from conductor.kit.signals import SignalPipe, unignore_signals
 from conductor.projects.bounded_log import BoundedLog
@@ -162,6 +163,7 @@ def main() -> None:
         order = json.loads(file.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     make_unreadable()  # the secrets to be masked, and the pipe that says how it ended
+    set_process_name("conductor-check")
     become_subreaper()
     signals = SignalPipe((signal.SIGTERM,))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -218,6 +218,16 @@ def test_a_killed_keeper_is_a_failed_check_and_leaves_nothing_that_has_the_token
     assert checks.left() == []
 
 
+def test_a_keeper_is_known_by_its_name_and_shows_nobody_what_is_to_be_masked(checks: Checks) -> None:
+    checks.start("touch ready; sleep 600; :")
+    eventually((checks.folder / "ready").exists)
+    keeper = checks.keeper()
+
+    assert Path(f"/proc/{keeper}/comm").read_text() == "conductor-check\n"
+    assert b"correct-horse" not in command_line(keeper)
+    assert Path(f"/proc/{keeper}/stat").stat().st_uid == 0  # not dumpable: its memory and files are root's to see
+
+
 def test_a_keeper_that_is_stopped_is_found_late_and_ended(tmp_path: Path) -> None:
     now = [0.0]
     kept = KeptProcess(f"o0-{os.getpid()}-1-{os.urandom(4).hex()}", clock=lambda: now[0])
