@@ -79,20 +79,19 @@ class Surroundings:
 def step_brief(
     run: Run, step: Step, around: Surroundings, earlier: Sequence[EarlierRound], templates: PromptTemplates
 ) -> str:
-    """The text of the file that goes into the worker's prompt. Raises SettingsInvalid where a template is broken."""
-    shown = _fenced(f"{step.title}\n\n{step.description}", "step", MOST_TOLD)
+    """The text of the file that goes into the worker's prompt, beside the step's description and criteria, which the
+    task has itself. Raises SettingsInvalid where a template is broken."""
+    request = _fenced(run.request or run.title, "request", MOST_REQUEST)
     return templates.render(
         "step.md.j2",
-        shown,
+        request,
         step_id=step.id,
         project=run.project,
         isolated=run.isolated,
-        step=shown,
-        request=_fenced(run.request or run.title, "request", MOST_REQUEST),
+        request=request,
         standing=_fenced(_standing(step, around.steps), "plan", MOST_TOLD),
         merged=_fenced(_merged(around.merged), "merged", MOST_TOLD),
         files=_fenced(_listed(step.files), "files", MOST_TOLD),
-        criteria=_fenced(_listed(step.criteria), "criteria", MOST_TOLD),
         check=_fenced(around.check, "sh", MOST_TOLD),
         context=_fenced(around.context, "repository", MOST_CONTEXT),
         bounces=_bounces(earlier, templates),

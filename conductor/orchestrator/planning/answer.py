@@ -8,7 +8,7 @@ from typing import Any
 from conductor.domain.errors import PlanInvalid
 from conductor.domain.plan import COMMAND_AGENT, Plan
 from conductor.orchestrator.planning.json_in_text import find_json
-from conductor.orchestrator.planning.references import with_ids
+from conductor.orchestrator.planning.references import unknown_references, with_ids
 from conductor.orchestrator.plans import parse_plan
 
 MOST_STEPS = 500
@@ -26,6 +26,9 @@ def read_answer(text: str, *, project: str, request: str, agents: Collection[str
     """
     plan = _plan_in(text)
     plan["steps"], faults = with_ids(plan["steps"])
+    unknown = unknown_references(plan["steps"])
+    if len(unknown) > MOST_FAULTS:  # too many to look for what was meant by each
+        raise _invalid(unknown)
     faults += _faults_of_agents(plan["steps"], agents)
     plan["name"] = _name(plan.get("name") or plan.get("title") or request)
     plan["project"], plan["description"] = project, _plain(request)

@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NoReturn
 
 MOST_CHARACTERS = 2_000_000
 DEEPEST = 30
 """Levels; no plan and no review has as many."""
 _MOST_STARTS = 200
-_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<inside>.*?)^[ \t]*(?P=fence)[ \t]*$", re.S | re.M)
+_MOST_FENCES = 100
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _START = re.compile(r"[{\[]")
 _BEGUN = re.compile(r"[{\[]\s*(?:[{\"]|\Z)")
 """A start that is more than a bracket in a sentence."""
@@ -36,13 +38,27 @@ def find_json(text: str, wanted: Callable[[Any], bool]) -> Found:
     whole = _decoded(bare, 0) if bare.startswith(("{", "[")) else _Start()
     if whole.ends == len(bare) and wanted(whole.value):
         return Found((whole.value,))
-    fenced = [_scan(found["inside"].strip(), wanted) for found in _FENCE.finditer(text)]
+    fenced = [_scan(inside, wanted) for inside in islice(_fenced(text), _MOST_FENCES)]
     values = tuple(value for one in fenced for value in one.values)
     anywhere = _scan(text, wanted)
     if values and not anywhere.broke_off:
         return Found(values)
     faults = [one.fault for one in (*fenced, anywhere) if one.fault]
     return Found(anywhere.values, faults[0] if faults else "", anywhere.broke_off)
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """What stands between fence lines; line by line, so that no answer makes it slow."""
+    fence, inside = "", list[str]()
+    for line in text.split("\n"):
+        found = _FENCE.match(line)
+        if not fence:
+            fence, inside = (found[1] if found else ""), []
+        elif found and found[1].startswith(fence) and not line[found.end() :].strip():
+            yield "\n".join(inside).strip()
+            fence = ""
+        else:
+            inside.append(line)
 
 
 def _scan(text: str, wanted: Callable[[Any], bool]) -> Found:

@@ -34,6 +34,19 @@ def with_ids(steps: Sequence[Any]) -> tuple[list[Any], list[str]]:
     return named, faults
 
 
+def unknown_references(steps: Sequence[Any]) -> list[str]:
+    """A fault for each dependency of these steps, which have ids, that is none."""
+    ids = {step["id"] for step in steps if isinstance(step, Mapping)}
+    return [
+        f"steps[{at}].{key}: there is no step {ascii(one)[:80]}"
+        for at, step in enumerate(steps)
+        if isinstance(step, Mapping)
+        for key in _DEPENDENCIES
+        for one in step.get(key, ())
+        if not isinstance(one, str) or one not in ids
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Names:
     """What a dependency may say, to the id that it means."""

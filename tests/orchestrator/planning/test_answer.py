@@ -39,6 +39,7 @@ FORMS = {
     "in an indented fence": f"Here:\n  ~~~~\n{TWO}\n  ~~~~\nDone.",
     "among words": f"I [looked] at it {{carefully}}. The plan: {TWO} That is all.",
     "in a fence among others": f"```python\nx = {{'a': [1]}}\n```\nand\n```json\n{TWO}\n```\n[1]",
+    "in a longer fence with a shorter one in it": f"````\n```\n{TWO}\n```\n````",
     "the best of several": f"A draft:\n```json\n{json.dumps([A])}\n```\nBetter:\n```json\n{TWO}\n```",
     "wrapped": json.dumps({"plan": {"steps": [A, B]}}),
     "a bare list": json.dumps([A, B]),
@@ -111,6 +112,17 @@ def test_very_many_faults_are_bounded() -> None:
     told = faults(steps(*[{"id": f"s{n}", "title": "x", "complexity": 9} for n in range(300)]))
     assert len(told.splitlines()) == 41
     assert "more faults" in told
+
+
+def test_no_answer_makes_reading_it_endless() -> None:
+    for text in (
+        "````x\n" * 200_000,
+        "~~~\n{" * 100_000,
+        "[" * 300 + '"a",' * 200_000 + "x" + "]" * 300,
+        steps(*[{"title": f"s{n}", "depends_on": [f"nobody-{m}" for m in range(300)]} for n in range(300)]),
+        '{"a":' * 200_000,
+    ):
+        assert faults(text)
 
 
 def test_agents_that_are_offered_may_be_chosen() -> None:
