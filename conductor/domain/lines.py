@@ -85,6 +85,8 @@ def format_task(spec: TaskSpec) -> str:
     if spec.fallback:
         fields.append("fallback=" + escape(",".join(spec.fallback)))
     fields.extend("criterion=" + escape(criterion) for criterion in spec.criteria)
+    if spec.after:
+        fields.append("after=" + ",".join(spec.after))
     return "|".join(fields)
 
 
@@ -135,6 +137,8 @@ def _with_option(spec: TaskSpec, field: str) -> TaskSpec:
                 return with_text(spec, key, value)
             case "fallback":
                 return replace(spec, fallback=tuple(filter(None, value.split(","))))
+            case "after":
+                return replace(spec, after=(*spec.after, *filter(None, value.split(","))))
             case "criterion":
                 return replace(spec, criteria=(*spec.criteria, value))
     except (ValueError, UsageError) as error:

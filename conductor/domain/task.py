@@ -15,6 +15,7 @@ GENERATED_ID = re.compile(r"[tb]-\d{8}-\d{6}-[a-z2-7]{8}(-\d+)?")
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_DESCRIPTION_BYTES = 1_048_576
 MAX_PRIORITY = 999
+MAX_AWAITED = 1000
 DEFAULT_POOL = "default"
 
 
@@ -49,6 +50,8 @@ class TaskSpec:
     """What must hold when it is done, for the prompt."""
     spec_file: str = ""
     """A file whose text goes into the prompt."""
+    after: tuple[str, ...] = ()
+    """Ids of the tasks that must have ended well before it may run; when one ended otherwise it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ def check_spec(spec: TaskSpec) -> TaskSpec:
     if spec.workspace and not spec.workspace.startswith("/"):
         raise BadTask(f"workspace {spec.workspace[:80]!r} is not an absolute path")
     _check_agent_options(spec)
+    if spec.after:
+        _check_after(spec)
     return spec
 
 
@@ -142,6 +147,16 @@ def _check_agent_options(spec: TaskSpec) -> None:
             raise BadTask(f"fallback {entry[:80]!r} is not AGENT or AGENT:MODEL")
     for criterion in spec.criteria:
         _check_text("criterion", criterion)
+
+
+def _check_after(spec: TaskSpec) -> None:
+    if len(spec.after) > MAX_AWAITED:
+        raise BadTask(f"it waits for {len(spec.after)} tasks: at most {MAX_AWAITED}")
+    for awaited in spec.after:
+        if not ID_PATTERN.fullmatch(awaited):
+            raise BadTask(f"after {awaited[:80]!r} is no task id")
+        if awaited == spec.id:
+            raise BadTask(f"task {spec.id} can't wait for itself")
 
 
 def _check_text(name: str, text: str) -> None:

@@ -20,11 +20,15 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Not before `due_ms` (milliseconds since 1970): a delay or the wait before a retry."""
+    """Not before `due_ms` (milliseconds since 1970): a delay or the wait before a retry; or not before another task
+    has ended."""
 
     spec: TaskSpec
     tries: Tries
     due_ms: int
+    """0 where it is not a time that it waits for."""
+    awaits: str = ""
+    """The first of `spec.after` that has not ended well yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +97,5 @@ class Tended:
     """Reasons of what went to corrupt/."""
     more: bool = False
     next_due_ms: int = 0
+    failed: int = 0
+    """Tasks that ended because one that they waited for did not end well."""

@@ -55,6 +55,9 @@ class TaskQueue(Protocol):
 
     def has_ready(self, pool: str) -> bool: ...
 
+    def has_due(self) -> bool:
+        """Whether a task has ended for which others waited: `tend` moves them on."""
+
     def tend(self, default_agent: str) -> Tended:
         """One bounded round of housekeeping: takes in inbox files, unpacks batches, promotes what is due."""
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
-from conductor.domain.errors import DuplicateTask
+from conductor.domain.errors import BadTask, DuplicateTask
 from conductor.domain.lines import format_task, seal
 from conductor.domain.task import GENERATED_ID, TaskSpec, Tries, check_spec
 from conductor.kit.durable import sync_directory, write_synced
@@ -33,6 +33,8 @@ class Accepting:
 
     def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
         check_spec(spec)
+        if spec.after:
+            self._check_awaited([spec])
         temporary = f"{self._layout.tmp}/{spec.id}.{os.getpid()}"
         try:
             write_synced(temporary, seal(format_task(spec)).encode())
@@ -58,6 +60,8 @@ class Accepting:
             if task_id in seen:
                 raise DuplicateTask(task_id)
             seen.add(task_id)
+        if any(spec.after for spec in specs):
+            self._check_awaited(specs)
         name = new_batch_name(self._files.clock())
         temporary = f"{self._layout.tmp}/{name}.batch"
         try:
@@ -72,6 +76,19 @@ class Accepting:
                 os.unlink(temporary)
             raise
         sync_directory(self._layout.inbox)
+
+    def _check_awaited(self, specs: Sequence[TaskSpec]) -> None:
+        """Raises BadTask where one waits for a task that is neither here nor before it: so none waits in a circle."""
+        from conductor.queue import listing
+
+        known: set[str] = set()
+        for spec in specs:
+            for awaited in spec.after:
+                is_known = awaited in known or os.path.isdir(self._home.task(awaited))
+                if not is_known and listing.find(self._files, awaited) is None:
+                    raise BadTask(f"task {spec.id} waits for {awaited!r}: there is no such task here before it")
+                known.add(awaited)
+            known.add(spec.id)
 
     def _reserve_all(self, task_ids: list[str]) -> None:
         """Takes all ids or none: a refused batch leaves no trace."""

@@ -205,6 +205,8 @@ class Attempts:
         """
         path = f"{self._layout.finishing}/{name}"
         verdict = verdict_of(record)
+        if verdict.state is not NextState.WAITING:
+            self._files.after.has_ended(record["task"])
         with suppress(FileNotFoundError):
             match verdict.state:
                 case NextState.ENDED:

@@ -16,6 +16,7 @@ from conductor.ports import Doorkeeper
 from conductor.queue import listing, recovery, unpacking
 from conductor.queue.accepting import Accepting
 from conductor.queue.attempts import Attempts
+from conductor.queue.depending import Dependents
 from conductor.queue.files import QueueFiles, Surroundings
 from conductor.queue.layout import Layout
 
@@ -30,6 +31,7 @@ class DirectoryQueue:
         self._accepting = Accepting(self._files)
         self._attempts = Attempts(self._files, surroundings.policy)
         self._unpacker = unpacking.Unpacker(self._files)
+        self._dependents = Dependents(self._files, self._attempts)
 
     def use_policy(self, policy: RetryPolicy, doorkeeper: Doorkeeper | None = None) -> None:
         """From now on: after a reload."""
@@ -52,10 +54,12 @@ class DirectoryQueue:
         self._attempts.give_back(claim)
 
     def tend(self, default_agent: str) -> Tended:
-        return self._unpacker.tend(default_agent, self._accepting.reserver())
+        return self._dependents.move_on(self._unpacker.tend(default_agent, self._accepting.reserver()))
 
     def recover(self, owner_lives: Callable[[str], bool]) -> list[Recovered]:
-        return recovery.recover(self._files, self._attempts, owner_lives)
+        recovered = recovery.recover(self._files, self._attempts, owner_lives)
+        self._dependents.recheck()
+        return recovered
 
     def owned(self) -> list[tuple[str, int, str]]:
         folders = (self._layout.claimed, self._layout.finishing)
@@ -136,6 +140,9 @@ class DirectoryQueue:
 
     def has_ready(self, pool: str) -> bool:
         return self._files.ready.first(pool, self._files.open_lanes(pool)) is not None
+
+    def has_due(self) -> bool:
+        return self._files.after.has_due()
 
     # -- holding
 

@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from conductor.domain.errors import BadTask, ConductorError
 from conductor.domain.lines import parse_task, unseal
@@ -18,6 +19,10 @@ from conductor.ports import Doorkeeper
 from conductor.queue.layout import Layout
 from conductor.queue.names import Entry, owned_name, parse_owned
 from conductor.queue.shelves import ReadyShelf, WaitingShelf, lane_shelf
+
+if TYPE_CHECKING:
+    from conductor.queue.after_shelf import AfterShelf
+    from conductor.queue.endings import Endings
 
 _NOT_A_FILE = (errno.EISDIR, errno.ELOOP, errno.ENXIO)
 BLOCKED = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENXIO)
@@ -48,6 +53,18 @@ class QueueFiles:
         self.doorkeeper = surroundings.doorkeeper
         self.ready = ReadyShelf(layout.ready)
         self.waiting = WaitingShelf(layout.waiting)
+
+    @cached_property
+    def after(self) -> AfterShelf:
+        from conductor.queue.after_shelf import AfterShelf  # not before it is needed: most that are submitted never do
+
+        return AfterShelf(self.layout.after)
+
+    @cached_property
+    def endings(self) -> Endings:
+        from conductor.queue.endings import Endings
+
+        return Endings(self.home.tasks, self.layout.claimed, self.layout.finishing, self.layout.dead)
 
     def open_lanes(self, pool: str) -> list[str]:
         """The lanes of `pool` from which a task may start now."""
@@ -95,9 +112,12 @@ class QueueFiles:
         return os.path.exists(self.layout.cancel_mark(task_id))
 
     def place(self, spec: TaskSpec, tries: Tries, source: str, *, due_ms: int = 0, at_head: bool = False) -> str:
-        """Renames `source` into ready/ or, with `due_ms`, into waiting/; the caller holds the lock and syncs."""
+        """Renames `source` into ready/ or, with `due_ms`, into waiting/, or into after/ while it waits for others; the
+        caller holds the lock and syncs."""
         while True:
-            if due_ms:
+            if spec.after and (held := self._held(spec, tries)):
+                target = held
+            elif due_ms:
                 target = self.waiting.place(due_ms, spec.id, tries)
             else:
                 target = self.ready.place(spec.pool, spec.priority, spec.id, tries, at_head=at_head)
@@ -108,6 +128,17 @@ class QueueFiles:
                 if not os.path.exists(source):
                     raise
 
+    def _held(self, spec: TaskSpec, tries: Tries) -> str:
+        """Its path in after/; empty: all that it waits for ended well."""
+        from conductor.queue.endings import Awaits, Failed
+
+        match self.endings.decide(spec):
+            case Awaits(awaited):
+                return self.after.place(awaited, spec, tries, is_due=False)
+            case Failed(awaited):  # `tend` ends it
+                return self.after.place(awaited, spec, tries, is_due=True)
+        return ""
+
     def hold(self, spec: TaskSpec, entry: Entry, claimed: str, lane: str) -> None:
         """Renames a claim that did not start into its lane; the caller holds the lock. Nothing needs a sync: after a
         power cut it is claimed still, or back in its lane."""
@@ -116,9 +147,11 @@ class QueueFiles:
         os.rename(claimed, target)
 
     def sync(self, target: str) -> None:
-        """Makes a name in ready/ or waiting/ durable."""
-        shelf = self.waiting if target.startswith(self.layout.waiting) else self.ready
-        shelf.sync(target)
+        """Makes a name in ready/, waiting/ or after/ durable."""
+        if target.startswith(self.layout.after):
+            self.after.sync(target)
+        else:
+            (self.waiting if target.startswith(self.layout.waiting) else self.ready).sync(target)
         if not os.path.exists(target):  # claimed before it was synced: then the claim's name must last
             sync_directory(self.layout.claimed)
 

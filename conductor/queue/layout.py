@@ -11,7 +11,7 @@ from conductor.kit.durable import sync_directory, write_synced
 from conductor.kit.filesystem import NETWORK_TYPES, filesystem_type
 
 FORMAT_VERSION = 1
-_FOLDERS = "tmp inbox ready waiting claimed finishing dead corrupt".split()
+_FOLDERS = "tmp inbox ready waiting after claimed finishing dead corrupt".split()
 
 
 class Layout:
@@ -27,6 +27,7 @@ class Layout:
         self.inbox = f"{root}/inbox"
         self.ready = f"{root}/ready"
         self.waiting = f"{root}/waiting"
+        self.after = f"{root}/after"
         self.claimed = f"{root}/claimed"
         self.finishing = f"{root}/finishing"
         self.dead = f"{root}/dead"

@@ -49,7 +49,7 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
             if entry.task_id == task_id:
                 return Found(f"{folder}/{name}", entry)
     suffix = "~" + task_id
-    for shelf in (files.ready, files.waiting):
+    for shelf in (files.ready, files.waiting, files.after):
         for path, entry in shelf.walk():
             if path.endswith(suffix):
                 return Found(path, entry)
@@ -65,7 +65,7 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
 
 def queued_ids(files: QueueFiles) -> set[str]:
     """The ids of all that have a file in some state; lines of batches apart."""
-    found = {entry.task_id for shelf in (files.ready, files.waiting) for _, entry in shelf.walk()}
+    found = {entry.task_id for shelf in (files.ready, files.waiting, files.after) for _, entry in shelf.walk()}
     for folder in (files.layout.claimed, files.layout.finishing):
         found.update(entry.task_id for _, entry in files.owned_entries(folder))
     found.update(name.partition("~")[0] for name in os.listdir(files.layout.dead))
@@ -96,6 +96,8 @@ def _view(files: QueueFiles, found: Found) -> TaskView | None:
         return Running(spec, found.entry.tries, found.entry.owner, changed, recording)
     if found.path.startswith(files.layout.waiting):
         return Waiting(spec, found.entry.tries, found.entry.order)
+    if found.path.startswith(files.layout.after):
+        return Waiting(spec, found.entry.tries, 0, files.after.awaits(found.path))
     return Queued(spec, found.entry.tries)
 
 
@@ -112,7 +114,8 @@ def tasks(files: QueueFiles) -> Iterator[TaskView]:
         for folder in (layout.claimed, layout.finishing)
         for name, entry in files.owned_entries(folder)
     ]
-    shelved = (Found(path, entry) for shelf in (files.ready, files.waiting) for path, entry in shelf.walk())
+    shelves = (files.ready, files.waiting, files.after)
+    shelved = (Found(path, entry) for shelf in shelves for path, entry in shelf.walk())
     batched = (
         Found(batch.path, Entry(spec.id, Tries()), batch=batch.name, spec=spec) for batch, spec in _batched(files)
     )
@@ -143,7 +146,7 @@ def counts(files: QueueFiles) -> Counts:
     return Counts(
         batched=sum(max(0, _line_count(batch) - batch.done) for batch in inbox.batches()),
         ready=_leaves(layout.ready, 4),
-        waiting=_leaves(layout.waiting, 2),
+        waiting=_leaves(layout.waiting, 2) + _leaves(layout.after, 2),
         running=len(os.listdir(layout.claimed)) + len(os.listdir(layout.finishing)),
         dead=len(os.listdir(layout.dead)),
         corrupt=sum(not name.endswith(".reason") for name in os.listdir(layout.corrupt)),

@@ -97,7 +97,7 @@ class ReadyShelf:
         """The sequence before the first entry or after the last; None where there is no entry."""
         pick, path = (min, shelf) if at_head else (max, shelf)
         for _ in range(3):
-            names = _names(path)
+            names = names_in(path)
             if not names:
                 break
             path = f"{path}/{pick(names)}"
@@ -110,20 +110,20 @@ class ReadyShelf:
 
     def sync(self, path: str) -> None:
         """Makes the name at `path` durable, with every folder above it up to ready/."""
-        _sync_up(os.path.dirname(path), self._root)
+        sync_up(os.path.dirname(path), self._root)
 
     def pools(self) -> list[str]:
-        return sorted(_names(self._root))
+        return sorted(names_in(self._root))
 
     def lanes(self, pool: str) -> list[str]:
         """The lanes of `pool` in which tasks wait until they may start, without the pool's name."""
         begin = pool + _LANE_MARK
-        return sorted(name.removeprefix(begin) for name in _names(self._root) if name.startswith(begin))
+        return sorted(name.removeprefix(begin) for name in names_in(self._root) if name.startswith(begin))
 
     def walk(self, pool: str | None = None) -> Iterator[tuple[str, Entry]]:
         """(path, entry) of all, in claim order by pool. A snapshot without the lock: entries may be gone by then."""
         for name in [pool] if pool else self.pools():
-            yield from _walk(f"{self._root}/{name}", 4)
+            yield from walk_entries(f"{self._root}/{name}", 4)
 
 
 class WaitingShelf:
@@ -135,9 +135,9 @@ class WaitingShelf:
     def place(self, due_ms: int, task_id: str, tries: Tries) -> str:
         seconds = due_ms // 1000
         top, window = f"{self._root}/{seconds >> 12:07x}", f"{seconds >> 4 & 0xFF:02x}"
-        found = (_WINDOW.fullmatch(name) for name in _names(top))
+        found = (_WINDOW.fullmatch(name) for name in names_in(top))
         overflow = max((int(match[2], 16) for match in found if match and match[1] == window), default=0)
-        if len(_names(f"{top}/{window}-{overflow:04x}")) >= _FANOUT:
+        if len(names_in(f"{top}/{window}-{overflow:04x}")) >= _FANOUT:
             overflow += 1
         folder = f"{top}/{window}-{overflow:04x}"
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -149,7 +149,7 @@ class WaitingShelf:
         for folder, starts_ms in self._windows():
             if starts_ms > now_ms or len(found) >= at_most:
                 break
-            names = sorted(_names(folder))
+            names = sorted(names_in(folder))
             if not names:
                 self.taken(folder)
             found.extend(f"{folder}/{name}" for name in names if _order(name) <= now_ms)
@@ -161,15 +161,15 @@ class WaitingShelf:
         for folder, starts_ms in self._windows():
             if earliest and starts_ms > window:
                 break
-            orders = [order for name in _names(folder) if (order := _order(name))]
+            orders = [order for name in names_in(folder) if (order := _order(name))]
             if orders:
                 earliest, window = min([earliest, *orders] if earliest else orders), starts_ms
         return earliest
 
     def _windows(self) -> Iterator[tuple[str, int]]:
         """Each folder of entries and the time from which on they are due; strangers' folders are passed over."""
-        for top in sorted(filter(_TOP.fullmatch, _names(self._root))):
-            for leaf in sorted(filter(_WINDOW.fullmatch, _names(f"{self._root}/{top}"))):
+        for top in sorted(filter(_TOP.fullmatch, names_in(self._root))):
+            for leaf in sorted(filter(_WINDOW.fullmatch, names_in(f"{self._root}/{top}"))):
                 yield f"{self._root}/{top}/{leaf}", ((int(top, 16) << 12) + (int(leaf[:2], 16) << 4)) * 1000
 
     def taken(self, folder: str) -> None:
@@ -179,15 +179,15 @@ class WaitingShelf:
 
     def sync(self, path: str) -> None:
         """Makes the name at `path` durable, with every folder above it up to waiting/."""
-        _sync_up(os.path.dirname(path), self._root)
+        sync_up(os.path.dirname(path), self._root)
 
     def walk(self) -> Iterator[tuple[str, Entry]]:
-        yield from _walk(self._root, 3)
+        yield from walk_entries(self._root, 3)
 
 
 def _first(folder: str, depth: int) -> Shelved | None:
     """The least entry `depth` folders down. Empty folders, which a crash can leave, are passed over."""
-    names = _names(folder)
+    names = names_in(folder)
     if depth == 0:
         return Shelved(folder, min(names)) if names else None
     while names:
@@ -199,15 +199,15 @@ def _first(folder: str, depth: int) -> Shelved | None:
     return None
 
 
-def _walk(path: str, depth: int) -> Iterator[tuple[str, Entry]]:
-    for name in sorted(_names(path)):
+def walk_entries(path: str, depth: int) -> Iterator[tuple[str, Entry]]:
+    for name in sorted(names_in(path)):
         if depth > 1:
-            yield from _walk(f"{path}/{name}", depth - 1)
+            yield from walk_entries(f"{path}/{name}", depth - 1)
         elif entry := parse_ordered(name):
             yield f"{path}/{name}", entry
 
 
-def _sync_up(folder: str, root: str) -> None:
+def sync_up(folder: str, root: str) -> None:
     while len(folder) >= len(root):
         with suppress(FileNotFoundError):  # claimed meanwhile and the emptied folder removed
             sync_directory(folder)
@@ -219,7 +219,7 @@ def _order(name: str) -> int:
     return entry.order if entry else 0
 
 
-def _names(path: str) -> list[str]:
+def names_in(path: str) -> list[str]:
     try:
         return os.listdir(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -95,7 +95,7 @@ class Unpacker:
         """
         ids = {line.split(b"|", 1)[0].decode("utf-8", "replace") for line in lines}
         found = set()
-        for shelf in (self._files.ready, self._files.waiting):
+        for shelf in (self._files.ready, self._files.waiting, self._files.after):
             for path, entry in shelf.walk():
                 if entry.task_id in ids:
                     found.add(entry.task_id)
@@ -127,7 +127,7 @@ class Unpacker:
         ends: dict[tuple[str, int], int] = {}
         with self._files.lock:
             for spec, temporary in read:
-                if spec.not_before_ms:
+                if spec.not_before_ms or spec.after:
                     placed.append(self._files.place(spec, Tries(), temporary, due_ms=spec.not_before_ms))
                     continue
                 shelf = (spec.pool, spec.priority)

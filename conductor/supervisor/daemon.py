@@ -202,7 +202,7 @@ class Daemon:
             self._wanted.setdefault(pool, 1)  # one has claimed: there may be more
         if self._fleet.has_adopted:
             self._fleet.notice_silent_exits(now)
-        if self._fleet.exits != before and self._events.follow_results():
+        if self._fleet.exits != before and (self._events.follow_results() or self._queue.has_due()):
             self._tend_wanted = True
 
     def _obey_terminal(self, now: float) -> None:
@@ -251,6 +251,8 @@ class Daemon:
             self._fleet.break_lock(error)
             self._tended = Tended()
             return
+        if self._tended.failed:
+            self._events.follow_results()
         if self._tended.accepted:
             self._events.emit("batch_unpacked", tasks=self._tended.accepted)
         for reason in self._tended.refused:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from threading import RLock
 from typing import Any, TypeVar
 
-from conductor.domain.errors import DuplicateTask, Fenced, NoSuchTask, UsageError
+from conductor.domain.errors import BadTask, DuplicateTask, Fenced, NoSuchTask, UsageError
 from conductor.domain.lines import PREVIEW_CHARACTERS, ResultLine, format_result, format_timestamp
 from conductor.domain.outcome import Outcome, Status, TaskResult, agent_record, cancelled
 from conductor.domain.retry import NextState, RetryPolicy, Verdict, after_attempt, retries_for
@@ -61,6 +61,7 @@ class MemoryQueue:
     def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
         check_spec(spec)
         with self._lock:
+            self._check_awaited([spec])
             self._reserve([spec])
             self._place(spec, Tries(), due_ms=spec.not_before_ms)
 
@@ -70,6 +71,7 @@ class MemoryQueue:
         for spec in specs:
             check_spec(spec)
         with self._lock:
+            self._check_awaited(specs)
             self._reserve(specs)
             self._batches_made += 1
             batch = f"b-{self._batches_made:08d}"
@@ -82,8 +84,17 @@ class MemoryQueue:
         with self._lock:
             accepted = self._unpack(self._batches.pop(0)) if self._batches else 0
             promoted = self._promote()
-            due = min((view.due_ms for view in self._of(Waiting)), default=0)
-            return Tended(accepted, promoted, more=bool(self._batches), next_due_ms=due)
+            let_go, failed = self._move_dependents_on()
+            due = min((view.due_ms for view in self._of(Waiting) if not view.awaits), default=0)
+            return Tended(accepted, promoted + let_go, more=bool(self._batches), next_due_ms=due, failed=failed)
+
+    def _check_awaited(self, specs: Sequence[TaskSpec]) -> None:
+        known = set(self._views)
+        for spec in specs:
+            for awaited in spec.after:
+                if awaited not in known:
+                    raise BadTask(f"task {spec.id} waits for {awaited!r}: there is no such task here before it")
+            known.add(spec.id)
 
     def _reserve(self, specs: Sequence[TaskSpec]) -> None:
         taken = set(self._views)
@@ -100,10 +111,51 @@ class MemoryQueue:
 
     def _promote(self) -> int:
         now_ms = self._now_ms()
-        due = sorted((view for view in self._of(Waiting) if view.due_ms <= now_ms), key=lambda view: view.due_ms)
+        timed = (view for view in self._of(Waiting) if not view.awaits and view.due_ms <= now_ms)
+        due = sorted(timed, key=lambda view: view.due_ms)
         for view in due:
             self._place(view.spec, view.tries)
         return len(due)
+
+    def _move_dependents_on(self) -> tuple[int, int]:
+        """Lets go those whose awaited tasks all ended well, fails those of which one did not; how many of each."""
+        let_go, failed = 0, 0
+        while due := self._due():
+            for view in due:
+                awaited = self._views[view.awaits]
+                if isinstance(awaited, Ended) and awaited.status is not Status.SUCCESS:
+                    self._fail(view, f"task {view.awaits}, which it waits for, ended as {awaited.status.value}")
+                    failed += 1
+                    continue
+                later = view.spec.not_before_ms if view.spec.not_before_ms > self._now_ms() else 0
+                self._place(view.spec, view.tries, due_ms=later)
+                let_go += not self._is_held(view.spec.id)
+        return let_go, failed
+
+    def _due(self) -> list[Waiting]:
+        return [view for view in self._of(Waiting) if isinstance(self._views.get(view.awaits), Ended)]
+
+    def _is_held(self, task_id: str) -> bool:
+        view = self._views[task_id]
+        return isinstance(view, Waiting) and bool(view.awaits)
+
+    def _fail(self, view: Waiting, reason: str) -> None:
+        now = self._clock()
+        claim = self._hand_out(view, "cli-0-0-00000000")
+        final = replace(claim, spec=replace(view.spec, retries=0))
+        self.finish(final, TaskResult(Outcome.FAILED, reason, reason, now, now))
+
+    def has_due(self) -> bool:
+        with self._lock:
+            return bool(self._due())
+
+    def _awaited_by(self, spec: TaskSpec) -> str:
+        """The first that has not ended well; empty: all have."""
+        for awaited in spec.after:
+            view = self._views.get(awaited)
+            if not isinstance(view, Ended) or view.status is not Status.SUCCESS:
+                return awaited
+        return ""
 
     # -- running
 
@@ -236,7 +288,7 @@ class MemoryQueue:
     def tasks(self) -> Iterator[TaskView]:
         """A snapshot of the moment of the call."""
         with self._lock:
-            waiting = sorted(self._of(Waiting), key=lambda view: view.due_ms)
+            waiting = sorted(self._of(Waiting), key=lambda view: (view.awaits, view.due_ms))
             pools = sorted({view.spec.pool for view in self._of(Queued)})
             groups: list[Iterable[TaskView]] = [
                 self._of(Running),
@@ -282,7 +334,10 @@ class MemoryQueue:
         self._kept[spec.id], self._views[spec.id] = (spec, tries), view
 
     def _place(self, spec: TaskSpec, tries: Tries, *, due_ms: int = 0, at_head: bool = False) -> None:
-        """Waiting with `due_ms`, else ready, behind all others or before them."""
+        """Waiting with `due_ms` or for another task, else ready, behind all others or before them."""
+        if awaited := self._awaited_by(spec):
+            self._keep(spec, tries, Waiting(spec, tries, 0, awaited))
+            return
         if due_ms:
             self._keep(spec, tries, Waiting(spec, tries, due_ms))
             return

@@ -15,10 +15,11 @@ from __future__ import annotations
 from conductor.testing.contract_accepting import AcceptingContract
 from conductor.testing.contract_base import World
 from conductor.testing.contract_changing import ChangingContract
+from conductor.testing.contract_depending import DependingContract
 from conductor.testing.contract_running import RunningContract
 
 __all__ = ["QueueContract", "World"]
 
 
-class QueueContract(AcceptingContract, RunningContract, ChangingContract):
+class QueueContract(AcceptingContract, RunningContract, ChangingContract, DependingContract):
     """Every promise of the TaskQueue port, one test each."""

@@ -37,4 +37,5 @@ SPECS = st.builds(
     env=st.lists(st.tuples(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True), PLAIN), max_size=3).map(tuple),
     not_before_ms=st.integers(0, (1 << 44) - 1),
     submitted_ms=st.integers(0, (1 << 44) - 1),
-)
+    after=st.lists(IDS, max_size=3).map(tuple),
+).filter(lambda spec: spec.id not in spec.after)

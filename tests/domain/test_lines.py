@@ -330,3 +330,16 @@ def test_a_timestamp_is_the_time_to_the_millisecond(seconds: float) -> None:
     read = datetime.fromisoformat(format_timestamp(seconds)).timestamp()
 
     assert abs(read - seconds) <= 0.0011
+
+
+def test_whom_a_task_waits_for_is_written_as_one_list_and_read_from_several() -> None:
+    spec = TaskSpec("c", "echo", after=("a", "b"))
+
+    assert format_task(spec) == "c|echo|||after=a,b"
+    assert parse_task("c|echo|||after=a|after=b,") == spec
+
+
+@pytest.mark.parametrize("field", ["after=c", "after=../up", "after=a b", "after=" + "a," * 1001])
+def test_whom_it_can_not_wait_for_is_refused(field: str) -> None:
+    with pytest.raises(BadTask):
+        parse_task(f"c|echo|||{field}")

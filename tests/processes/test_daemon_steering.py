@@ -214,3 +214,38 @@ def test_a_verb_that_needs_a_daemon_says_so_when_there_is_none(home: Home, argum
     # then
     assert done.returncode == 4
     assert "no conductord runs" in done.stdout + done.stderr
+
+
+def test_what_waits_for_a_task_starts_when_it_has_ended(daemon: DaemonFactory, home: Home, tmp_path: Path) -> None:
+    # given a daemon that looks by itself only after an hour
+    gate = Gate(tmp_path)
+    daemon(workers=2, poll_interval="1h")
+    first = submit(home, gate.command)
+    second = submit(home, "echo second", after=(first,))
+    gate.wait_for()
+    assert statuses(home, second) == []
+
+    # when
+    gate.open()
+
+    # then
+    assert wait_for_end(home, second).status.value == "SUCCESS"
+
+
+def test_what_waits_for_a_task_that_fails_is_told_as_failed(daemon: DaemonFactory, home: Home, tmp_path: Path) -> None:
+    # given
+    gate = Gate(tmp_path)
+    daemon(workers=2, poll_interval="1h")
+    first = submit(home, f"{gate.command}; exit 3")
+    second = submit(home, f"touch {tmp_path}/ran", after=(first,))
+    third = submit(home, f"touch {tmp_path}/ran", after=(second,))
+    gate.wait_for()
+
+    # when
+    gate.open()
+
+    # then
+    assert wait_for_end(home, third).status.value == "FAILED"
+    assert (statuses(home, second), first in wait_for_end(home, second).preview) == (["FAILED"], True)
+    assert not (tmp_path / "ran").exists()
+    eventually(lambda: f'"task": "{third}"' in Path(home.events).read_text())

@@ -90,7 +90,7 @@ def test_a_home_killed_anywhere_in_the_making_is_made_whole_by_the_next_open(tmp
 
         layout = open_home(home)
 
-        whole = {"VERSION", "lock", *"tmp inbox ready waiting claimed finishing dead corrupt".split()}
+        whole = {"VERSION", "lock", *"tmp inbox ready waiting after claimed finishing dead corrupt".split()}
         assert set(os.listdir(home.queue)) == whole
         assert Path(layout.version).read_text() == f"{FORMAT_VERSION}\n"
         queue, _ = open_queue(Path(home.path), ManualClock())
