@@ -18,7 +18,7 @@ _AGENT_FACTS = (
 """What result.json has where an agent asked a model."""
 
 
-_ASKED = ("project", "budget", "verify", "fallback", "autonomy", "criteria", "spec_file")
+_ASKED = ("project", "budget", "verify", "fallback", "autonomy", "criteria", "spec_file", "after")
 
 
 def describe(view: TaskView) -> dict[str, Any]:
@@ -27,6 +27,8 @@ def describe(view: TaskView) -> dict[str, Any]:
         case Queued(spec, tries, batch):
             facts = {**_spec_facts(spec, tries), "state": "batched" if batch else "ready"}
             return {**facts, "batch": batch} if batch else facts
+        case Waiting(spec, tries, _, awaits) if awaits:
+            return {**_spec_facts(spec, tries), "state": "waiting", "awaits": awaits}
         case Waiting(spec, tries, due_ms):
             due = {"due": format_timestamp(due_ms / 1000), "due_in_seconds": round(due_ms / 1000 - time.time(), 3)}
             return {**_spec_facts(spec, tries), "state": "waiting", **due}

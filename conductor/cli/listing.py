@@ -102,11 +102,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _what(row: dict[str, Any]) -> str:
     """One line; an escape sequence in it must not reach the terminal."""
     text: str = row.get("preview") or row.get("description") or ""
+    text = f"(after {row['awaits']}) {text}" if "awaits" in row else text
     return "".join(char if char.isprintable() else "·" for char in text[:500].replace("\n", "⏎"))
 
 
 def _age(row: dict[str, Any]) -> str:
     stamp = row.get("ended") or row.get("started") or row.get("submitted")
-    if row["state"] == "waiting":
+    if "due_in_seconds" in row:
         return "in " + format_duration(max(0.0, row["due_in_seconds"]))
     return format_duration(time.time() - datetime.fromisoformat(stamp).timestamp()) if stamp else ""

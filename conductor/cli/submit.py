@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -38,6 +38,7 @@ _TAG = re.compile(r"\s?\[(model|thinking):([^\[\]\s]+)\]")
 @click.option("--id", "task_id", help="Its id; refused when it is taken.")
 @click.option("--if-absent", is_flag=True, help="With --id or --lines: a taken id is a success.")
 @click.option("--delay", type=DURATION, help="Not before this time from now: 30s, 10m, 2h.")
+@click.option("--after", metavar="ID,...", multiple=True, help="Not before these have ended well; else it fails.")
 @click.option("--timeout", type=DURATION, help="How long an attempt may run; 1h by default.")
 @click.option("--stall-timeout", type=DURATION, help="How long it may say nothing.")
 @click.option("--retries", type=int, help="Further attempts after a failure; 0 by default.")
@@ -184,6 +185,7 @@ def _finished(spec: TaskSpec, options: dict[str, Any], defaults: _Defaults, task
         "autonomy": options["autonomy"],
         "criteria": options["criterion"] or None,
         "spec_file": os.path.abspath(options["spec_file"]) if options["spec_file"] else None,
+        "after": (*spec.after, *_ids(options["after"])) if options["after"] else None,
         "not_before_ms": now_ms + int(options["delay"] * 1000) if options["delay"] else None,
     }
     spec = replace(
@@ -194,6 +196,10 @@ def _finished(spec: TaskSpec, options: dict[str, Any], defaults: _Defaults, task
     if not spec.workspace and not options["lines"]:
         spec = replace(spec, workspace=os.getcwd())
     return check_spec(_with_agent(spec, defaults))
+
+
+def _ids(options: Sequence[str]) -> list[str]:
+    return [one for option in options for one in map(str.strip, option.split(",")) if one]
 
 
 def _with_agent(spec: TaskSpec, defaults: _Defaults) -> TaskSpec:

@@ -42,6 +42,9 @@ def _reasons(view: TaskView, queue: DirectoryQueue, home: Home, settings: Settin
             return [f"it runs: worker {worker}, `conductor logs -f {spec.id}` shows what it says"]
         case Ended(task_id=task_id, status=status):
             return [f"it has ended as {status.value}: `conductor show {task_id}` tells how"]
+        case Waiting(spec=spec, awaits=awaits) if awaits:
+            told = f"it waits for task {awaits} to end well: `conductor why {awaits}` tells what holds that up"
+            return [told, *_obstacles(spec, queue, home, settings)]
         case Waiting(spec=spec, due_ms=due_ms):
             left = max(0.0, due_ms / 1000 - time.time())
             return [

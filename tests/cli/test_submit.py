@@ -164,6 +164,37 @@ def test_a_delayed_task_waits(shell: Shell) -> None:
     assert shell.queue.claim("default", "w1-1-1-00000000") is None
 
 
+def test_one_that_waits_for_others_says_so_wherever_it_is_shown(shell: Shell) -> None:
+    # given
+    for name in ("one", "two"):
+        shell.ok("submit", "--agent", "command", "--id", name, "true")
+
+    # when
+    task_id = shell.submit("--after", "one, two", "--after", "two", "echo three")
+
+    # then
+    view = shell.views()[task_id]
+    assert isinstance(view, Waiting)
+    assert (view.spec.after, view.awaits) == (("one", "two", "two"), "one")
+    assert shell.task(task_id)["awaits"] == "one"
+    assert "(after one) echo three" in shell.ok("list").out
+    assert "waits for task one to end well" in shell.ok("why", task_id).out
+    assert "awaits" in shell.ok("show", task_id).out
+
+    # and runs after them
+    assert [shell.run_next() for _ in range(2)] == ["one", "two"]
+    shell.unpack()
+    assert shell.run_next() == task_id
+
+
+def test_one_that_waits_for_what_is_not_there_is_refused(shell: Shell) -> None:
+    answer = shell("submit", "--agent", "command", "--after", "nowhere", "true")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "nowhere" in answer.err
+    assert shell.views() == {}
+
+
 def test_a_pool_that_no_settings_name_is_warned_of_and_accepted(shell: Shell) -> None:
     answer = shell("submit", "--agent", "command", "--pool", "gpu", "true")
 
