@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from conductor.domain.plan import COMMAND_AGENT, Plan, Step
 
-_SHELL_CONTROL = frozenset(";&|`$()<>\n\r")
+_SHELL_CONTROL = frozenset(";&|`$()<>")
 _STARS = re.compile(r"\*+")
 _MOST_MATCHED = 4096
 """Characters; a longer command is nothing that a wildcard was meant for."""

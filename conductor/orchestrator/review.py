@@ -97,7 +97,7 @@ def read_review(text: str) -> Review:
     found = find_json(text, lambda value: isinstance(value, dict) and ("verdict" in value or "findings" in value))
     if found.values:
         return _from_json(found.values[-1])
-    said = _VERDICT.search(text)
+    said = None if found.broke_off else _VERDICT.search(text)
     findings = tuple(_from_line(one["text"]) for one in _FINDING.finditer(text))[:MOST_FINDINGS]
     return Review(_verdict(said[1] if said else ""), head_of(_plain(text).strip(), _LONGEST), findings)
 
@@ -155,7 +155,7 @@ def review_report(review: Review, run: Run) -> str:
     }[review.verdict]
     parts = [
         f"# Review of {run.id}: {_inline(run.title)}",
-        f"Verdict: **{said}**. {len(review.findings)} findings.",
+        f"Verdict: **{said}**. {len(review.findings)} finding{'s' if len(review.findings) != 1 else ''}.",
         fenced(review.summary, "text"),
         *(_told(number, one) for number, one in enumerate(sorted(review.findings, key=_weight), 1)),
     ]

@@ -76,6 +76,7 @@ def test_a_review_in_prose_is_read_too() -> None:
         ("verdict = LGTM", Verdict.APPROVED),
         ("It is fine.", Verdict.UNCLEAR),
         ('{"verdict": 7, "findings": "none"}', Verdict.UNCLEAR),
+        ('{"verdict": "approved", "findings": [{"text": "it loses', Verdict.UNCLEAR),
         ("", Verdict.UNCLEAR),
     ],
 )

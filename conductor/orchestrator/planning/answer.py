@@ -108,7 +108,7 @@ def _plain(text: str) -> str:
 
 
 def _invalid(faults: tuple[str, ...] | list[str]) -> PlanInvalid:
-    told = [" ".join(fault.encode("utf-8", "replace").decode().split()) for fault in dict.fromkeys(faults)]
+    told = [" ".join(fault.split()) for fault in dict.fromkeys(faults)]
     short = [fault if len(fault) <= _LONGEST_FAULT else f"{fault[:_LONGEST_FAULT]}…" for fault in told]
     if len(short) > MOST_FAULTS:
         short = [*short[:MOST_FAULTS], f"and {len(short) - MOST_FAULTS} more faults"]

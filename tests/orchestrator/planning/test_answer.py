@@ -73,6 +73,11 @@ BAD = {
     "broken off": (TWO[:-20], "breaks off before its JSON ends"),
     "broken off in a fence": (f"```json\n{TWO[:60]}", "breaks off"),
     "broken off after a draft": (f"{json.dumps([A])}\nBetter: {TWO[:-3]}", "breaks off"),
+    "broken off in a second fence": (f"```json\n{json.dumps([A])}\n```\nBetter:\n```json\n{TWO[:60]}", "breaks off"),
+    "half of a character in an id": (
+        '{"steps": [{"id": "\\ud800", "title": "x", "depends_on": ["\\udfff"]}]}',
+        "is no id",
+    ),
     "deep": ("[" * 5000, "nested deeper than"),
     "rather deep": ('{"steps":' * 80 + "1" + "}" * 80, "nested deeper than"),
     "huge": ("x" * 2_000_001, "longer than"),
@@ -99,7 +104,9 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "told"), BAD.values(), ids=BAD.keys())
 def test_what_is_no_plan_is_a_fault(text: str, told: str) -> None:
-    assert told in faults(text, agents=("command", "claude", "codex"))
+    found = faults(text, agents=("command", "claude", "codex"))
+    assert told in found
+    found.encode()
 
 
 def test_all_faults_are_told_at_once_and_on_a_line_each() -> None:
