@@ -30,6 +30,8 @@ from conductor.orchestrator.rules import Rules, Tools
 from conductor.ports.orchestration import Taken
 
 _STOPPED = "stopped on request"
+_SPARES = 3
+"""Worktrees made ahead."""
 
 
 class Driver:
@@ -167,6 +169,8 @@ class Driver:
 
     def tidy(self) -> bool:
         """One piece of work that can wait; whether there was any."""
+        if self._tools.repository is not None and self._is_open and self.run.status is RunStatus.RUNNING:
+            self._tools.repository.prepare(self.run, min(_SPARES, self.board.count(StepStatus.PENDING)))
         return self._rounds.tidy()
 
     def in_progress(self) -> int:

@@ -128,6 +128,8 @@ class PlainRepository:
         self.branches[run.id].append((step, task))
         return True
 
+    def prepare(self, run: Run, wanted: int) -> None: ...
+
     def standing(self, run: Run) -> frozenset[str]:
         return frozenset(path for path in self.worktrees if path.startswith(f"/{run.id}/"))
 
