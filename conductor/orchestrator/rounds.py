@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,17 +102,17 @@ class Rounds:
             last = Candidate(state.agent, state.model, step.thinking)
             verdict = after_bounce(state.bounces, self._rules.bounces, last, self._resolver())
             return verdict.who if isinstance(verdict, TryAgain) else last
-        order = self._order(step, choice)
-        if not order:
+        if not choice.candidates:
             return None
-        failed = sum(one.state is DelegationState.FAILED for one in self._rounds_of(state))
-        return order[min(failed, len(order) - 1)]
+        failed = _failed_of(self._rounds_of(state))
+        order = self._order(step, choice, failed)
+        return order[min(len(failed), len(order) - 1)]
 
-    def _order(self, step: Step, choice: Choice) -> tuple[Candidate, ...]:
+    def _order(self, step: Step, choice: Choice, failed: Sequence[Delegation]) -> tuple[Candidate, ...]:
         """What the plan names is tried as the plan says; what the router chose twice, then the runner-up twice."""
         if step.agent:
             return choice.candidates[:1]
-        return attempt_order(choice.candidates, self._rules.route_depth)
+        return attempt_order(choice.candidates, self._rules.route_depth, failed)
 
     def _rounds_of(self, state: StepState) -> tuple[Delegation, ...]:
         return self._board.rounds_of(state.step.id) if state.round else ()
@@ -228,8 +228,9 @@ class Rounds:
         over = replace(delegation, state=DelegationState.FAILED, reason=reason[:_MOST_REASON], ended=now)
         fields = self._added(state, spent)
         rounds = [one for one in self._rounds_of(state) if one.task_id != over.task_id]
-        order = self._order(state.step, self._tools.router.choose(state.step))
-        verdict: Next = after_failure(status, reason, [*rounds, over], order if by_agent else ())
+        rounds.append(over)
+        order = self._order(state.step, self._tools.router.choose(state.step), _failed_of(rounds))
+        verdict: Next = after_failure(status, reason, rounds, order if by_agent else ())
         self._keep(over)
         if isinstance(verdict, TryAgain):
             self._board.note("step_failed_once", delegation.step_id, round=delegation.round, reason=reason[:500])
@@ -318,6 +319,10 @@ ACCEPTED = "accepted by a person"
 
 _CLOSED = (DelegationState.COMPLETED, DelegationState.BOUNCED, DelegationState.FAILED)
 _GIVEN_UP = (StepStatus.FAILED, StepStatus.NEEDS_REVIEW, StepStatus.CANCELLED)
+
+
+def _failed_of(rounds: Sequence[Delegation]) -> list[Delegation]:
+    return [one for one in rounds if one.state is DelegationState.FAILED]
 
 
 def _named(who: Candidate) -> str:

@@ -9,6 +9,8 @@ from conductor.domain.outcome import Status
 from conductor.domain.run import Delegation, DelegationState
 from conductor.ports.orchestration import Candidate
 
+TRIES_EACH = 2
+
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
@@ -57,6 +59,18 @@ def after_bounce(bounces: int, most: int, last: Candidate, resolver: Candidate |
     return GiveUp(f"sent back {bounces} times", for_review=True)
 
 
-def attempt_order(candidates: Sequence[Candidate], depth: int) -> tuple[Candidate, ...]:
-    """The first choice twice, the runner-up twice, and so on for `depth` of them."""
-    return tuple(one for one in candidates[:depth] for _ in range(2))
+def attempt_order(
+    candidates: Sequence[Candidate], depth: int, failed: Sequence[Delegation] = ()
+) -> tuple[Candidate, ...]:
+    """The first choice twice, the runner-up twice, and so on for `depth` of them; at its beginning stand those who
+    `failed`, oldest first.
+
+    Who comes first may have changed since (a failure is a penalty, another may be parked by now): who has begun goes
+    on to the second try all the same, and nobody gets a third.
+    """
+    tried = [(one.agent, one.model) for one in failed]
+    here = {(one.agent, one.model): one for one in candidates}
+    begun = list(dict.fromkeys(reversed(tried)))
+    names = [*begun, *(name for name in here if name not in begun)][: max(depth, len(begun))]
+    left = [here[name] for name in names if name in here for _ in range(TRIES_EACH - tried.count(name))]
+    return (*(here.get(name, Candidate(*name)) for name in tried), *left)
