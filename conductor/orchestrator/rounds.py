@@ -128,7 +128,6 @@ class Rounds:
         if delegation is None or delegation.state is not DelegationState.WORKING:
             return
         delegation, spent = _with_costs(delegation, view.record)
-        self._learn(delegation, view)
         if view.status is not Status.SUCCESS:
             self._failed(delegation, view.status, str(view.record.get("reason", "")), by_agent=True, **spent)
             return
@@ -204,6 +203,7 @@ class Rounds:
         why = why[:_MOST_REASON]
         over = replace(delegation, state=DelegationState.BOUNCED, reason=why, ended=self._tools.clock())
         if isinstance(verdict, GiveUp):
+            self._learn(delegation, succeeded=False)
             self._hold(delegation, f"{verdict.reason}; the last time: {why}")
             return
         if overlay:
@@ -216,6 +216,7 @@ class Rounds:
     # -- over
 
     def _completed(self, delegation: Delegation, commit: str, **fields: Any) -> None:
+        self._learn(delegation, succeeded=True)
         now = self._tools.clock()
         over = replace(delegation, state=DelegationState.COMPLETED, ended=now)
         self._board.note("step_completed", delegation.step_id, round=delegation.round, commit=commit)
@@ -232,6 +233,8 @@ class Rounds:
         order = self._order(state.step, self._tools.router.choose(state.step), _failed_of(rounds))
         verdict: Next = after_failure(status, reason, rounds, order if by_agent else ())
         self._keep(over)
+        if by_agent and status not in (Status.CANCELLED, Status.BUDGET):
+            self._learn(delegation, succeeded=False)
         if isinstance(verdict, TryAgain):
             self._board.note("step_failed_once", delegation.step_id, round=delegation.round, reason=reason[:500])
             self._board.set_round(over, status=StepStatus.PENDING, reason=reason[:_MOST_REASON], **fields)
@@ -285,12 +288,12 @@ class Rounds:
             self._tools.log.warning("worktree_stays", path=delegation.worktree, error=str(error))
         return True
 
-    def _learn(self, delegation: Delegation, view: Ended) -> None:
+    def _learn(self, delegation: Delegation, *, succeeded: bool) -> None:
+        """Of whom the router chose: done means merged."""
         step = self._board.states[delegation.step_id].step
-        if step.agent or view.status in (Status.CANCELLED, Status.BUDGET):
+        if step.agent:
             return
-        who = Candidate(delegation.agent, delegation.model)
-        succeeded, seconds = view.status is Status.SUCCESS, self._tools.clock() - delegation.created
+        who, seconds = Candidate(delegation.agent, delegation.model), self._tools.clock() - delegation.created
         self._tools.router.learn(step, who, succeeded=succeeded, seconds=seconds, tokens=delegation.tokens)
 
     @staticmethod
