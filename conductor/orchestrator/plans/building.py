@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from conductor.domain.graph import Node
 from conductor.domain.plan import COMMAND_AGENT, Plan, Step
 from conductor.domain.tangles import cycles, duplicate_ids, path_text, unknown_dependencies
-from conductor.orchestrator.plans.faults import fault_text, place_text, refuse
+from conductor.orchestrator.plans.faults import MOST_FAULTS, fault_text, place_text, refuse
 from conductor.orchestrator.plans.form import PLAN_ALIASES, STEP_ALIASES, PlanForm, StepForm
 from conductor.orchestrator.plans.statuses import DONE, notes_of, state_of, with_those_that_wait
 from conductor.orchestrator.plans.values import as_list, did_you_mean, quoted
@@ -19,7 +20,7 @@ from conductor.orchestrator.plans.values import as_list, did_you_mean, quoted
 _TITLE_CHARACTERS = 80
 _OVER = ("completed", "done", "cancelled")
 MOST_PLACES = 5
-MOST_SUGGESTED = 500
+MOST_COMPARED = 200
 """Steps in a plan whose ids are compared with a misspelt one."""
 _PLAN_NAMES = (*PlanForm.model_fields, *PLAN_ALIASES)
 _STEP_NAMES = (*StepForm.model_fields, *STEP_ALIASES)
@@ -88,8 +89,8 @@ class _Draft:
 
     def locate(self, loc: tuple[int | str, ...]) -> str:
         """Where the author finds what pydantic found at `loc`."""
-        if loc[0] != "steps" or len(loc) == 1:
-            return place_text((self.head.called.get(str(loc[0]), str(loc[0])), *loc[1:]))
+        if len(loc) < 2 or loc[0] != "steps":
+            return place_text([self.head.called.get(str(part), part) for part in loc[:1]] + list(loc[1:]))
         index, *rest = loc[1:]
         step = self.steps[int(index)]
         if rest and isinstance(step, _Renamed):
@@ -122,10 +123,8 @@ def build_plan(data: Mapping[Any, Any], source: Source) -> Plan:
     try:
         form = PlanForm.model_validate(draft.head.values)
     except ValidationError as error:
-        faults += [
-            _located(draft.locate(found["loc"]), fault_text(found, _known_at(found["loc"])), found["type"])
-            for found in error.errors(include_url=False)
-        ]
+        # One more than is told, so that it is told that there are more.
+        faults += [_form_fault(draft, found) for found in error.errors(include_url=False)[: MOST_FAULTS + 1]]
     faults += _graph_faults(draft)
     if form is not None:
         faults += [fault for index, step in enumerate(form.steps) for fault in _step_faults(step, draft.place(index))]
@@ -159,24 +158,22 @@ def _left_to_do(forms: tuple[StepForm, ...]) -> tuple[tuple[Step, ...], tuple[st
     return tuple(unmet), notes_of(states, "steps")
 
 
-def _located(place: str, text: str, kind: str) -> str:
-    if kind == "extra_forbidden":
-        place = place.rpartition(".")[0]
+def _form_fault(draft: _Draft, found: ErrorDetails) -> str:
+    loc = found["loc"]
+    text = fault_text(found, _PLAN_NAMES if len(loc) == 1 else _STEP_NAMES)
+    place = draft.locate(loc[:-1] if found["type"] == "extra_forbidden" else loc)
     return f"{place}: {text}" if place else text
-
-
-def _known_at(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    return _PLAN_NAMES if len(loc) == 1 else _STEP_NAMES
 
 
 def _graph_faults(draft: _Draft) -> list[str]:
     nodes = draft.nodes()
-    ids = tuple(node.id for node in nodes) if len(nodes) <= MOST_SUGGESTED else ()
-    faults = []
-    for step_id in duplicate_ids(nodes):
-        places = [draft.place(at) for at, node in enumerate(nodes) if node.id == step_id]
-        faults.append(f"{quoted(step_id)} is the id of {' and '.join(places[:MOST_PLACES])}")
-    for at, parent in unknown_dependencies(nodes):
+    places: dict[str, list[str]] = {step_id: [] for step_id in duplicate_ids(nodes)}
+    for at, node in enumerate(nodes):
+        if node.id in places:
+            places[node.id].append(draft.place(at))
+    faults = [f"{quoted(step_id)} is the id of {' and '.join(at[:MOST_PLACES])}" for step_id, at in places.items()]
+    ids = tuple(node.id for node in nodes) if len(nodes) <= MOST_COMPARED else ()
+    for at, parent in unknown_dependencies(nodes)[: MOST_FAULTS + 1]:
         place = draft.locate(("steps", at, "depends_on"))
         faults.append(f"{place}: there is no step {quoted(parent)}{did_you_mean(parent, ids)}")
     faults += [f"a cycle, each waits for the next: {path_text(path)}" for path in cycles(nodes)]

@@ -74,7 +74,7 @@ def refuse(what: str, faults: Sequence[str]) -> PlanInvalid:
     """The error to be raised: all faults, or the first of very many."""
     told = list(dict.fromkeys(map(_on_one_line, faults)))
     if len(told) > MOST_FAULTS:
-        told = [*told[:MOST_FAULTS], f"... and {len(told) - MOST_FAULTS} more"]
+        told = [*told[:MOST_FAULTS], "... and more"]
     return PlanInvalid(_on_one_line(what), tuple(told))
 
 

@@ -46,7 +46,10 @@ Line = Annotated[str, BeforeValidator(one_line), AfterValidator(check_text), Fie
 Text = Annotated[str, AfterValidator(check_text), Field(max_length=131_072)]
 Command = Annotated[str, AfterValidator(check_command), Field(max_length=65_536)]
 Ids = Annotated[
-    tuple[Annotated[str, BeforeValidator(as_text)], ...], BeforeValidator(as_list), _one_or_many(_TEXT_OR_NUMBER)
+    tuple[Annotated[str, BeforeValidator(as_text)], ...],
+    BeforeValidator(as_list),
+    Field(max_length=MOST_STEPS),
+    _one_or_many(_TEXT_OR_NUMBER),
 ]
 Globs = Annotated[
     tuple[Annotated[str, AfterValidator(check_glob), Field(max_length=1024)], ...],

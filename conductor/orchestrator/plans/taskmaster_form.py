@@ -8,7 +8,7 @@ is left out with all that depends on it, and the plan's notes say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -103,9 +103,10 @@ def _entries_in(tasks: list[Any], place: str) -> Iterator[_Entry]:
         parts = tuple(_part_id(step_id, part) for part in subtasks)
         task = _Entry(step_id, here, raw, tuple(map(str, _listed(raw))), parts)
         yield task
+        siblings = dict.fromkeys(parts)
         for at, part in enumerate(subtasks):
             if isinstance(part, Mapping):
-                depends_on = tuple(_meant(one, task, parts[at]) for one in _listed(part))
+                depends_on = tuple(_meant(one, parts[at], siblings) for one in _listed(part))
                 yield _Entry(parts[at], f"{here}.subtasks[{at}]", part, depends_on, task=task)
 
 
@@ -119,10 +120,10 @@ def _listed(raw: Mapping[Any, Any]) -> list[Any]:
     return found if isinstance(found, list) else [] if found is None else [found]
 
 
-def _meant(dependency: object, task: _Entry, own_id: str) -> str:
+def _meant(dependency: object, own_id: str, siblings: Container[str]) -> str:
     """In a sub-task a bare number is its sibling, should there be one, else a task."""
-    sibling = f"{task.id}.{dependency}"
-    return sibling if sibling in task.parts and sibling != own_id else str(dependency)
+    sibling = f"{own_id.rpartition('.')[0]}.{dependency}"
+    return sibling if sibling in siblings and sibling != own_id else str(dependency)
 
 
 def _states_of(entries: list[_Entry]) -> dict[str, str]:
