@@ -256,6 +256,15 @@ def test_a_database_of_a_newer_conductor_is_refused_and_not_touched(tmp_path: Pa
     with pytest.raises(StoreRefused, match=r"conductor.db was written by a newer conductor .*0999.*update conductor$"):
         open_store(str(tmp_path))
     assert path.read_bytes() == before
+    assert not [name for name in open_files() if name.startswith(str(path))]
+
+
+def open_files() -> list[str]:
+    return [os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd") if is_open(number)]
+
+
+def is_open(number: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{number}")
 
 
 @pytest.mark.parametrize(
