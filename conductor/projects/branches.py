@@ -8,7 +8,7 @@ from conductor.domain.errors import RepositoryBroken
 from conductor.domain.run import Run
 from conductor.ports.orchestration import Merged
 from conductor.projects.merging import merged_steps
-from conductor.projects.names import ALSO, run_branch, run_ref
+from conductor.projects.names import ALSO, checked_commit, run_branch, run_ref
 from conductor.projects.place import Place
 
 
@@ -37,15 +37,28 @@ def _first_tip(place: Place, run: Run, target: str) -> str:
 
 def tip_of(place: Place, run: Run) -> str:
     """As conductor made it. A branch that an agent moved or deleted is put back; what it pointed at is kept."""
-    tip = place.value(run_ref(run.id))
-    if not tip:
+    return tip_and_tree(place, run)[0]
+
+
+def tip_and_tree(place: Place, run: Run) -> tuple[str, str]:
+    branch, own = f"refs/heads/{run_branch(run.id)}", run_ref(run.id)
+    lines = place.git("for-each-ref", "--format=%(refname) %(objectname) %(tree)", branch, own).lines
+    found = {ref: (commit, tree) for ref, commit, tree in (line.split(" ") for line in lines)}
+    if own not in found:
         raise RepositoryBroken(f"run {run.id} has no branch in {place.workspace} (any more): it landed or was given up")
-    _show(place, run, tip)
-    return tip
+    if found.get(branch) != found[own]:
+        _show(place, run, found[own][0])
+    return found[own]
 
 
 def advance_branch(place: Place, run: Run, merged: Merged) -> bool:
     """False: the branch is elsewhere."""
+    # Our own ref first: a branch that is behind it is no stranger's.
+    moves = f"update {run_ref(run.id)} {{0}}\nupdate refs/heads/{run_branch(run.id)} {{0}}\n"
+    step = f"{checked_commit(merged.commit)} {checked_commit(merged.tip)}"
+    with place.deed():
+        if place.git.durably.attempt("update-ref", "--stdin", stdin=moves.format(step).encode()).code == 0:
+            return True
     if not place.move(run_ref(run.id), merged.commit, merged.tip):
         return False
     _show(place, run, merged.commit)

@@ -49,7 +49,7 @@ def _bring_along(place: Place, run: Run, merged: Merged, target: str) -> Landed:
     write_document(journal, {"target": target, "old": merged.tip, "new": merged.commit})
     with place.deed():
         quietly = ("--quiet", "--no-stat", "--no-overwrite-ignore")
-        answer = place.main.attempt("merge", "--ff-only", *quietly, merged.commit)
+        answer = place.main.durably.attempt("merge", "--ff-only", *quietly, merged.commit)
     _forget(journal)
     if answer.code:
         told = " ".join(answer.told.split())[:500]

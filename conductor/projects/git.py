@@ -29,8 +29,8 @@ _ALWAYS = (
     "core.quotePath=false",
     "core.protectHFS=true",
     "core.protectNTFS=true",
-    "core.fsync=committed,loose-object,reference",
-    "core.fsyncMethod=batch",
+    "core.fsync=committed,loose-object",
+    "core.fsyncMethod=writeout-only",
     "commit.gpgSign=false",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -100,6 +100,11 @@ class Git:
 
     def having(self, *settings: str) -> Git:
         return replace(self, settings=self.settings + settings)
+
+    @property
+    def durably(self) -> Git:
+        """What it writes is on disk when it returns, and so is what was written out before."""
+        return self.having("core.fsync=committed,loose-object,reference", "core.fsyncMethod=fsync")
 
     def saying(self, **variables: str) -> Git:
         return replace(self, variables=self.variables + tuple(variables.items()))

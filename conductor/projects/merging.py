@@ -47,12 +47,15 @@ def _messages(parts: list[str]) -> list[str]:
     return told
 
 
-def merge_work(git: Git, tip: str, work: str, message: str, trailers: dict[str, str]) -> Merged | Conflict:
+def merge_work(
+    git: Git, tip_and_tree: tuple[str, str], work: str, message: str, trailers: dict[str, str]
+) -> Merged | Conflict:
     """The commit that squashes the work onto the tip, with its trailers; nothing to bring: the tip itself."""
+    tip, tree = tip_and_tree
     found = merge_trees(git, tip, checked_commit(work))
     if found.paths:
         return Conflict(tip, found.paths, found.told, conflict_commit(git, tip, found))
-    if found.tree == tree_of(git, tip):
+    if found.tree == tree:
         return Merged(tip, tip, is_empty=True)
     text = with_trailers(message, {**trailers, WORK: work})
     return Merged(git("commit-tree", found.tree, "-p", tip, stdin=text.encode()).text, tip)

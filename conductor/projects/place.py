@@ -108,7 +108,7 @@ class Place:
 
     def drop(self, *refs: str) -> None:
         """Refs go; those that are not there are gone already."""
-        there = [ref for ref in refs if self.value(ref)]
+        there = list(self.values(*refs))
         if there:
             with self.deed():
                 self.git("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in there).encode())

@@ -32,5 +32,5 @@ def _is_kept(place: Place, name: RoundName, asked: Asked) -> bool:
     cut = read_cut(place, name)
     if cut is None or not is_there(place, name):
         return True
-    _, unsaved = keep_content(place, name, cut, asked)
-    return not unsaved
+    _, found = keep_content(place, name, cut, asked)
+    return not found.unsaved

@@ -12,7 +12,7 @@ from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, Run
 from conductor.ports.orchestration import Conflict, Difference, Landed, Merged, Taken, Worktree
 from conductor.projects import guarding
-from conductor.projects.branches import advance_branch, drop_branch, open_branch, tip_of
+from conductor.projects.branches import advance_branch, drop_branch, open_branch, tip_and_tree, tip_of
 from conductor.projects.checking import check_out, remove_check
 from conductor.projects.checkout import move_target
 from conductor.projects.closing import close_rounds
@@ -115,7 +115,7 @@ class GitRepository:
         name = RoundName(run.id, delegation.step_id, delegation.round)
         trailers = {STEP: name.step, TASK: delegation.task_id}
         with self._deed("merge") as place:
-            return merge_work(self._committing(place), tip_of(place, run), work.work, message, trailers)
+            return merge_work(self._committing(place), tip_and_tree(place, run), work.work, message, trailers)
 
     def checkout_for_check(self, run: Run, commit: str) -> str:
         with self._deed("check out for the check") as place:

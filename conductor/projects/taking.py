@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from conductor.domain.errors import RepositoryBroken
 from conductor.ports.orchestration import Taken
 from conductor.projects import guarding
-from conductor.projects.faults import changes_between, find_faults
+from conductor.projects.faults import Change, changes_between, find_faults
 from conductor.projects.git import Git
 from conductor.projects.names import STEP, TASK, RoundName
 from conductor.projects.place import Place
@@ -38,6 +38,7 @@ class Snapshot:
     """What is in a worktree now."""
 
     tree: str
+    changes: tuple[Change, ...]
     unsaved: tuple[str, ...] = ()
     """What git can't hold, in words: such a worktree is not removed."""
 
@@ -58,20 +59,21 @@ def take_work(place: Place, name: RoundName, asked: Asked) -> Taken:
         kept = kept_work(place, name)
         if kept is None:
             raise RepositoryBroken(f"the worktree {place.worktree(name)} is gone, and nothing was taken from it")
-        return _taken(place, kept, asked, ())
-    kept, unsaved = keep_content(place, name, cut, asked)
-    taken = _taken(place, kept, asked, unsaved)
+        return _taken(place, kept, asked, changes_between(place.git, kept.base, kept.tree), ())
+    kept, found = keep_content(place, name, cut, asked)
+    taken = _taken(place, kept, asked, found.changes, found.unsaved)
     if not asked.guard:
         return taken
     return Taken(taken.work, taken.base, taken.paths, taken.faults, guarding.changes(place, cut.guard))
 
 
-def keep_content(place: Place, name: RoundName, cut: Cut, asked: Asked) -> tuple[Kept, tuple[str, ...]]:
-    """Everything that git can hold of a worktree is under refs when this returns; and what it can't, in words."""
+def keep_content(place: Place, name: RoundName, cut: Cut, asked: Asked) -> tuple[Kept, Snapshot]:
+    """Everything that git can hold of a worktree is under refs when this returns."""
     found = snapshot(place, name, cut)
-    kept = _keep(place, name, kept_work(place, name), Kept("", found.tree, cut.base), asked)
-    _keep_commits(place, name, kept)
-    return kept, found.unsaved
+    old, branch = _refs_of(place, name)
+    kept = _keep(place, name, old, Kept("", found.tree, cut.base), asked)
+    _keep_commits(place, name, kept, branch)
+    return kept, found
 
 
 def snapshot(place: Place, name: RoundName, cut: Cut) -> Snapshot:
@@ -89,12 +91,21 @@ def snapshot(place: Place, name: RoundName, cut: Cut) -> Snapshot:
         git("read-tree", cut.base)
     unsaved = _add_all(git)
     tree = git("write-tree").text
-    return Snapshot(tree, unsaved + _repositories(git, cut.base, tree))
+    changes = changes_between(git, cut.base, tree)
+    return Snapshot(tree, changes, unsaved + _repositories(changes))
 
 
 def kept_work(place: Place, name: RoundName) -> Kept | None:
-    told = place.git("for-each-ref", "--format=%(objectname) %(tree) %(parent)", name.work_ref).text
-    return Kept(*told.split(" ")[:3]) if told else None
+    return _refs_of(place, name)[0]
+
+
+def _refs_of(place: Place, name: RoundName) -> tuple[Kept | None, str]:
+    """What was taken, and where the round's branch is."""
+    refs = (name.work_ref, name.branch_ref)
+    lines = place.git("for-each-ref", "--format=%(refname) %(objectname) %(tree) %(parent)", *refs).lines
+    found = {ref: Kept(*rest[:3]) for ref, *rest in (line.split(" ") for line in lines)}
+    branch = found.get(name.branch_ref)
+    return found.get(name.work_ref), branch.work if branch else ""
 
 
 def is_there(place: Place, name: RoundName) -> bool:
@@ -130,10 +141,10 @@ def _nested(root: str) -> list[str]:
     return found
 
 
-def _repositories(git: Git, base: str, tree: str) -> tuple[str, ...]:
+def _repositories(changes: Sequence[Change]) -> tuple[str, ...]:
     return tuple(
         f"{change.path!r} holds a repository of its own, which no commit of this one holds"
-        for change in changes_between(git, base, tree)
+        for change in changes
         if change.mode == "160000"
     )
 
@@ -152,9 +163,9 @@ def _keep(place: Place, name: RoundName, old: Kept | None, new: Kept, asked: Ask
     return Kept(work, new.tree, new.base)
 
 
-def _keep_commits(place: Place, name: RoundName, kept: Kept) -> None:
+def _keep_commits(place: Place, name: RoundName, kept: Kept, branch: str) -> None:
     """Commits of the agent that are not in its files any more, as its reflog and its branch tell, get refs."""
-    told = [commit for commit in _own_commits(place, name) if commit != kept.base]
+    told = [commit for commit in _own_commits(place, name, branch) if commit != kept.base]
     if not told:
         return
     # Those that nothing else holds: neither the line of commits that led to what was taken nor a branch of its own.
@@ -165,8 +176,8 @@ def _keep_commits(place: Place, name: RoundName, kept: Kept) -> None:
             place.move(f"{name.also}{commit[:12]}", commit, None)
 
 
-def _own_commits(place: Place, name: RoundName) -> list[str]:
-    found = {place.value(name.branch_ref): None}
+def _own_commits(place: Place, name: RoundName, branch: str) -> list[str]:
+    found = {branch: None}
     admin = place.admin_of(place.worktree(name))
     with suppress(OSError):
         with open(f"{admin}/logs/HEAD", encoding="utf-8", errors="replace") as file:
@@ -185,8 +196,7 @@ def _is_contained(git: Git, commit: str, kept: Kept) -> bool:
     return changed <= {change.path for change in changes_between(git, kept.base, kept.tree)}
 
 
-def _taken(place: Place, kept: Kept, asked: Asked, unsaved: Sequence[str]) -> Taken:
-    changes = changes_between(place.git, kept.base, kept.tree)
+def _taken(place: Place, kept: Kept, asked: Asked, changes: Sequence[Change], unsaved: Sequence[str]) -> Taken:
     faults = find_faults(place, kept.base, kept.tree, changes, asked.declared)
     further = tuple(told for told in unsaved if told not in faults and "no commit of this one" not in told)
     return Taken(kept.work, kept.base, tuple(change.path for change in changes), faults + further)
