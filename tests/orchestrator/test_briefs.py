@@ -42,7 +42,7 @@ def test_a_worker_is_told_where_its_step_stands() -> None:
 
 def test_what_there_is_nothing_of_is_left_out() -> None:
     brief = step_brief(RUN, Step("a", "A", "x"), Surroundings(), (), OURS)
-    for word in ("merged, and", "stands", "must pass", "known of", "``````"):
+    for word in ("merged, and", "Where the step stands", "must pass", "known of", "``````"):
         assert word not in brief
 
 
