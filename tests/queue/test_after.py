@@ -10,6 +10,7 @@ import pytest
 
 from conductor.domain.outcome import Outcome, Status
 from conductor.domain.view import Ended, Waiting
+from conductor.kit.process import owner_lives
 from conductor.queue.directory import DirectoryQueue
 from conductor.queue.layout import Layout
 from conductor.testing.clock import ManualClock
@@ -230,8 +231,9 @@ def test_a_disk_that_refuses_the_record_is_tried_again_by_recovery(
     assert kill.happened
     assert [entry[0] for entry in queue.owned()] == ["second"]
 
-    # when
-    heal(queue)
+    # when recovery looks, for which this very process lives
+    queue.recover(owner_lives)
+    tend_all(queue)
 
     # then
     assert queue.owned() == []
@@ -259,6 +261,39 @@ def test_an_end_that_comes_twice_while_nobody_tends_leaves_nobody_behind(tmp_pat
     # then
     assert sorted(claim_order(queue)) == ["second", "third"]
     assert leftovers(layout) == []
+
+
+def test_submitted_between_the_mark_and_the_last_move_it_is_looked_at(tmp_path: Path) -> None:
+    """Whoever ends the first has marked those that wait, and will not do so again."""
+    queue, layout = open_queue(tmp_path, ManualClock())
+    queue.submit(task("first"))
+    with killed_when(lambda deed, path: deed == "rename" and path.startswith(layout.finishing)) as kill:
+        end_first(queue, Outcome.FAILED)
+    assert kill.happened
+
+    queue.submit(SECOND)
+
+    assert queue.has_due()
+
+
+def test_a_success_that_nobody_was_told_of_lets_nobody_go(tmp_path: Path) -> None:
+    # given a worker that was killed between its record and its line
+    queue, layout = open_queue(tmp_path, ManualClock())
+    queue.submit(task("first"))
+    with killed_when(lambda deed, path: deed == "rename" and path.startswith(layout.claimed)) as kill:
+        end_first(queue)
+    assert kill.happened
+
+    # when another waits for it, and it is cancelled
+    queue.submit(SECOND)
+    assert isinstance(queue.find("second"), Waiting)
+    queue.cancel("first", CALLER)
+    heal(queue)
+
+    # then
+    view = queue.find("second")
+    assert isinstance(view, Ended)
+    assert "CANCELLED" in view.record["reason"]
 
 
 def test_cancelled_while_it_waits_its_place_goes(tmp_path: Path) -> None:
