@@ -36,6 +36,9 @@ class RunOptions:
     """AGENT[:MODEL] that takes the request apart."""
     agent: str = ""
     """Of steps that name none."""
+    write_back: str = ""
+    """Path of Task Master's file that is told what became of each step."""
+    tag: str = ""
 
 
 def start_run(
@@ -84,6 +87,8 @@ def _new_run(settings: Settings, project: Project | None, request: str, options:
         target=project.target if project else "",
         planner=options.planner,
         plan_only=options.plan_only,
+        write_back=options.write_back,
+        tag=options.tag,
     )
 
 

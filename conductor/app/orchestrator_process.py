@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from conductor.app import loadable_agents, make_doors, open_layout, quick_queue, ring_doorbell
 from conductor.domain.errors import ConductorError
 from conductor.domain.exits import DAEMON_CONFIG_EXIT
 from conductor.domain.home import Home
-from conductor.domain.run import Activity, Project
+from conductor.domain.run import Activity, Project, Run, StepState
 from conductor.domain.service import ServiceFolder
 from conductor.domain.task import DEFAULT_POOL
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from conductor.kit.signals import SignalPipe
     from conductor.orchestrator.orchestrator import Orchestrator
     from conductor.orchestrator.rules import Mirroring, Rules, Tools
+    from conductor.ports import Log
     from conductor.ports.orchestration import Repository, Store
     from conductor.projects.kept_process import KeptProcess
     from conductor.queue.layout import Layout
@@ -134,6 +135,7 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
     from conductor.projects.publishing import Publisher
 
     home, environment = layout.home, dict(os.environ)
+    log = JsonLog(_masker().mask, process="orchestrator", project=name)
     folder = ServiceFolder(home.project(name))
     os.makedirs(folder.doorbell, mode=0o700, exist_ok=True)
     project = store.project(name)
@@ -152,7 +154,7 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
         publisher=Publisher(_kept(f"{owner}p"), environment, settings.environment),
         feed=FileResultsFeed(home.results, folder.doorbell),
         teller=_teller(home),
-        log=JsonLog(_masker().mask, process="orchestrator", project=name),
+        log=log,
         clock=time.time,
         repository=_repository(project, folder.path, settings) if project else None,
         texts=make_texts(layout.home, settings, name, sorted(prompted & set(settings.agents))),
@@ -166,6 +168,7 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
         answer=lambda task_id: _answer(home, task_id),
         find_check=lambda path: find_check(path, chosen.check).command,
         mirror=_mirror(project),
+        write_back=_write_back(log),
     )
 
 
@@ -240,3 +243,20 @@ def _mirror(project: Project | None) -> Mirroring:
 
     mirror = Mirror(project.workspace)
     return lambda run, states, rounds, paths: mirror.begin(project, run, states, rounds, paths)
+
+
+def _write_back(log: Log) -> Callable[[Run, Sequence[StepState]], None]:
+    """Task Master's file is told at the end of a run, when a checkout that it lies in is no longer waited for."""
+    from conductor.orchestrator.plans.taskmaster import TaskMasterFile, taskmaster_status
+
+    def write(run: Run, states: Sequence[StepState]) -> None:
+        if not run.write_back:
+            return
+        file = TaskMasterFile(run.write_back, run.tag)
+        for state in states:
+            try:
+                file.set_status(state.step.id, taskmaster_status(state.status), now=time.time())
+            except (ConductorError, OSError) as error:
+                log.warning("status_not_written_back", step=state.step.id, error=str(error))
+
+    return write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     help="Of a recorded workflow: times are multiplied by this.",
 )
 @run_options
+@click.option("--write-back", is_flag=True, help="Of Task Master's file: at the end it is told what became of each.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run.")
 @click.pass_obj
 def run_plan(home_flag: str | None, /, plan_path: str, project: str, workspace: str | None, **given: Any) -> int:
@@ -66,8 +68,18 @@ def run_plan(home_flag: str | None, /, plan_path: str, project: str, workspace: 
     if wanted and workspace:
         raise UsageError(f"--workspace is for runs without a project, and this one is for {wanted!r}")
     options = options_of(given, workspace=os.path.abspath(workspace or os.getcwd()))
+    if given["write_back"]:
+        options = replace(options, write_back=_taskmaster_file(plan_path), tag=given["tag"])
     run = start_run(desk.layout, desk.settings, plan=found, request="", project=wanted, options=options)
     return after_start(desk, run, given)
+
+
+def _taskmaster_file(path: str) -> str:
+    """Where the plan's statuses are written back to. Raises UsageError where it is no tasks.json."""
+    for found in (path, f"{path}/.taskmaster/tasks/tasks.json"):
+        if os.path.isfile(found) and os.path.basename(found) == "tasks.json":
+            return os.path.abspath(found)
+    raise UsageError(f"--write-back is for Task Master's tasks.json, and {path} is none")
 
 
 def _preview(desk: Desk, found: Plan) -> None:

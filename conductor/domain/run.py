@@ -148,6 +148,10 @@ class Run:
     """The latest one released."""
     planner: str = ""
     """`agent:model` that wrote the plan."""
+    write_back: str = ""
+    """Path of the tasks.json that is told at the end what became of each step."""
+    tag: str = ""
+    """Of that file."""
     plan_only: bool = False
     """`conductor plan`: it asks for the plan whatever the autonomy."""
     reason: str = ""

@@ -160,5 +160,6 @@ class Finishing:
 
 def end_run(tools: Tools, board: Board, status: RunStatus, reason: str = "") -> Run:
     board.note("run_ended", status=status.value, reason=reason[:500])
+    tools.write_back(board.run, list(board.states.values()))
     board.set_run(status=status, reason=reason, ended=tools.clock())
     return board.run

@@ -113,3 +113,5 @@ class Tools:
     caller: str
     """Who cancels tasks, as the queue knows processes."""
     mirror: Mirroring
+    write_back: Callable[[Run, Sequence[StepState]], None]
+    """Tells the file that the plan came from what became of its steps; never raises."""
