@@ -107,12 +107,3 @@ class Plan:
     """Path of the file it was read from."""
     notes: tuple[str, ...] = ()
     """What a person should know of the reading: tasks that were left out, and why."""
-
-    def commands(self) -> tuple[str, ...]:
-        """Every shell command that running it would run, each once."""
-        of_steps = (
-            command
-            for step in self.steps
-            for command in (step.description if step.agent == COMMAND_AGENT else "", step.verify)
-        )
-        return tuple(dict.fromkeys(command for command in (self.check, *of_steps) if command))

@@ -44,6 +44,7 @@ Id = Annotated[
 ]
 Line = Annotated[str, BeforeValidator(one_line), AfterValidator(check_text), Field(max_length=500)]
 Text = Annotated[str, AfterValidator(check_text), Field(max_length=131_072)]
+Request = Annotated[str, AfterValidator(check_text), Field(max_length=262_144)]
 Command = Annotated[str, AfterValidator(check_command), Field(max_length=65_536)]
 Ids = Annotated[
     tuple[Annotated[str, BeforeValidator(as_text)], ...],
@@ -107,7 +108,7 @@ class PlanForm(_Form):
 
     version: Whole = Field(VERSION, ge=1, le=VERSION, description="of this form")
     name: Line = Field("", description="left out: the file's name")
-    description: Text = Field("", description="the request")
+    description: Request = Field("", description="the request")
     project: str = Field("", pattern=NAME_FORM, description="the project that it is for")
     check: Command = Field("", description="the command that must pass before a merge; left out: the project's own")
     from_model: bool = Field(False, description="a model wrote it: its commands are shown before any of them runs")

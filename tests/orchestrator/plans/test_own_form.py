@@ -249,16 +249,6 @@ def test_a_plan_behind_a_link_is_read(tmp_path: Path) -> None:
     assert read_plan(str(tmp_path / "link.yaml")).name == "calculator"
 
 
-def test_the_commands_of_a_plan_are_those_it_would_run() -> None:
-    plan = plan_of(
-        step("a", agent="command", description="make a", verify="test -f a"),
-        step("b", description="prose", verify="test -f a"),
-        check="make check",
-    )
-
-    assert plan.commands() == ("make check", "make a", "test -f a")
-
-
 def test_a_model_may_say_more_than_was_asked_and_number_nothing() -> None:
     plan = parse_plan(
         {"tasks": [{"description": "One", "why": "because"}, {"description": "Two", "dependencies": ["task-001"]}]},
@@ -382,3 +372,7 @@ def test_a_status_alone_makes_no_plan_another_programs(tmp_path: Path) -> None:
 
 def test_ids_in_a_cycle_cannot_speak_to_a_terminal() -> None:
     assert "\x1b" not in "".join(faults_of([{"id": "\x1b[2J", "title": "A", "depends_on": ["\x1b[2J"]}]))
+
+
+def test_a_long_request_is_no_fault_of_whoever_takes_it_apart() -> None:
+    assert parse_plan({"description": "x" * 200_000, "steps": [step()]}, "the answer", from_model=True)
