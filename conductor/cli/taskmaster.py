@@ -1,4 +1,4 @@
-"""`conductor taskmaster`: changes in Task Master's tasks.json, with everybody else kept out meanwhile."""
+"""`conductor taskmaster`: changes in Task Master's tasks.json, safe beside others that write it."""
 
 from __future__ import annotations
 
@@ -10,52 +10,62 @@ import click
 if TYPE_CHECKING:
     from conductor.orchestrator.plans.taskmaster import TaskMasterFile
 
-_FILE = ".taskmaster/tasks/tasks.json"
-_STATUSES = ("pending", "in-progress", "done", "review", "deferred", "cancelled", "blocked")
+DEFAULT_FILE = ".taskmaster/tasks/tasks.json"
+
+_file = click.option("--file", "path", metavar="FILE", default=DEFAULT_FILE, help=f"Default {DEFAULT_FILE}.")
+_tag = click.option("--tag", default="", help="Default: master, or the only one there is.")
 
 
 @click.group()
-@click.option("--file", "path", default=_FILE, show_default=True, type=click.Path(dir_okay=False), help="The file.")
-@click.option("--tag", default="", help="Which tag; `master`, or the only one there is.")
-@click.pass_context
-def taskmaster(context: click.Context, path: str, tag: str) -> None:
-    """Changes Task Master's tasks.json; what it does not know in there stays as it is.
+def taskmaster() -> None:
+    """Changes tasks of Task Master (tasks.json).
 
-    \b
-    conductor taskmaster add "A search box" --after 3
-    conductor taskmaster status 3.1 done
-    conductor taskmaster note 3.1 "The index is rebuilt at start."
-    conductor run .taskmaster/tasks/tasks.json --write-back      what became of each, written there at the end
+    Each change is made with Task Master's own processes kept out, and leaves every other field as it is.
+    `conductor run FILE` runs what is left to do.
     """
-    from conductor.orchestrator.plans.taskmaster import TaskMasterFile
-
-    context.obj = TaskMasterFile(path, tag)
 
 
 @taskmaster.command()
 @click.argument("title")
-@click.option("--description", default="")
-@click.option("--after", multiple=True, metavar="ID", help="It depends on this one; may be given again.")
-@click.option("--priority", type=click.Choice(["critical", "high", "medium", "low"]), default="medium")
-@click.pass_obj
-def add(file: TaskMasterFile, title: str, description: str, after: tuple[str, ...], priority: str) -> None:
+@click.option("--description", default="", help="What is to be done.")
+@click.option("--after", metavar="ID", multiple=True, help="A task or sub-task that it waits for; may stand often.")
+@click.option("--priority", default="medium", help="critical, high, medium or low.")
+@_file
+@_tag
+def add(title: str, description: str, after: tuple[str, ...], priority: str, path: str, tag: str) -> None:
     """Adds a pending task and prints its id."""
-    click.echo(file.add_task(title, now=time.time(), description=description, depends_on=after, priority=priority))
+    number = _open(path, tag).add_task(
+        title, now=time.time(), description=description, depends_on=after, priority=priority
+    )
+    click.echo(number)
 
 
-@taskmaster.command()
-@click.argument("task_id", metavar="ID")
-@click.argument("status", type=click.Choice(_STATUSES))
-@click.pass_obj
-def status(file: TaskMasterFile, task_id: str, status: str) -> None:
-    """Sets the status of a task, or of a sub-task as 3.1."""
-    file.set_status(task_id, status, now=time.time())
+@taskmaster.command("set-status")
+@click.argument("status")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@_file
+@_tag
+def set_status(status: str, ids: tuple[str, ...], path: str, tag: str) -> None:
+    """Sets the status of tasks (3) and sub-tasks (3.1).
+
+    STATUS is pending, in-progress, done, review, deferred, cancelled or blocked. A task that is done has no sub-task
+    that is not.
+    """
+    for task_id in ids:
+        _open(path, tag).set_status(task_id, status, now=time.time())
 
 
-@taskmaster.command()
-@click.argument("task_id", metavar="ID")
+@taskmaster.command("update-subtask")
+@click.argument("subtask_id", metavar="ID")
 @click.argument("text")
-@click.pass_obj
-def note(file: TaskMasterFile, task_id: str, text: str) -> None:
-    """Adds to the details of a sub-task what was learned, with the time."""
-    file.update_subtask(task_id, text, now=time.time())
+@_file
+@_tag
+def update_subtask(subtask_id: str, text: str, path: str, tag: str) -> None:
+    """Adds TEXT, with the time, to the details of a sub-task (3.1)."""
+    _open(path, tag).update_subtask(subtask_id, text, now=time.time())
+
+
+def _open(path: str, tag: str) -> TaskMasterFile:
+    from conductor.orchestrator.plans.taskmaster import TaskMasterFile
+
+    return TaskMasterFile(path, tag)
