@@ -43,6 +43,7 @@ COMMANDS = {
     "run": "conductor.cli.running:run_plan",
     "runs": "conductor.cli.runs:runs",
     "approve": "conductor.cli.approving:approve",
+    "taskmaster": "conductor.cli.taskmaster:taskmaster",
     "limits": "conductor.cli.limiting:limits",
     "usage": "conductor.cli.using:usage",
     "agents": "conductor.cli.agents:agents",
