@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 import click
+
+from conductor.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from conductor.orchestrator.plans.taskmaster import TaskMasterFile
@@ -68,4 +71,6 @@ def update_subtask(subtask_id: str, text: str, path: str, tag: str) -> None:
 def _open(path: str, tag: str) -> TaskMasterFile:
     from conductor.orchestrator.plans.taskmaster import TaskMasterFile
 
+    if not os.path.isfile(path):
+        raise UsageError(f"there is no file {path}: name Task Master's tasks.json with --file")
     return TaskMasterFile(path, tag)

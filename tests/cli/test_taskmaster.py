@@ -62,5 +62,5 @@ def test_what_is_not_there_is_told(file: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(UsageError, match="can't"):
+    with pytest.raises(UsageError, match="with --file"):
         run("set-status", "done", "1")
