@@ -45,7 +45,7 @@ class Shape(Generic[T]):
                 if name in found:
                     found[name] = read(found[name])
             return self._kind(**found, **apart)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError) as error:
             raise StoreRefused(f"a row of {self._kind.__name__} can't be read ({error}): {dict(row)!r:.300}") from error
 
 
@@ -102,7 +102,7 @@ def activity_row(activity: Activity) -> dict[str, Any]:
 
 
 def activity_of(row: Row) -> Activity:
-    return Activity(**{**row, "facts": json.loads(row["facts"])})
+    return Activity(**{**row, "facts": document_of(row["facts"])})
 
 
 def heartbeat_row(heartbeat: Heartbeat) -> dict[str, Any]:
@@ -115,4 +115,11 @@ def heartbeat_row(heartbeat: Heartbeat) -> dict[str, Any]:
 
 
 def heartbeat_of(row: Row) -> Heartbeat:
-    return Heartbeat(**{**row, "state": json.loads(row["state"])})
+    return Heartbeat(**{**row, "state": document_of(row["state"])})
+
+
+def document_of(text: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise StoreRefused(f"a document in the store can't be read ({error}): {text!r:.300}") from error

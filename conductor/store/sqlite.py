@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,6 +32,7 @@ from conductor.store.rows import (
     as_json,
     delegation_of,
     delegation_row,
+    document_of,
     heartbeat_of,
     heartbeat_row,
     project_of,
@@ -235,7 +235,7 @@ class SqliteStore:
 
     def remembered(self, what: str) -> Mapping[str, Any]:
         rows = self._database.rows(select(DOCUMENTS).where(DOCUMENTS.c.name == what))
-        return dict(json.loads(rows[0]["content"])) if rows else {}
+        return document_of(rows[0]["content"]) if rows else {}
 
     def remember(self, what: str, document: Mapping[str, Any]) -> None:
         row = {"name": what, "content": as_json(document)}
