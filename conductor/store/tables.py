@@ -43,7 +43,7 @@ RUNS = Table(
     _kept("started", Float),
     _kept("ended", Float),
     _kept("facts", Text),
-    Index("runs_by_project", "project", "status"),
+    Index("runs_by_status", "status", "project"),
     sqlite_autoincrement=True,
 )
 

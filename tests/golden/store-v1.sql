@@ -99,7 +99,7 @@ INSERT INTO "wishes" VALUES(1,'r-12345678','stop','',0);
 INSERT INTO "wishes" VALUES(2,'r-12345678','approve','',2);
 INSERT INTO "wishes" VALUES(3,'r-12345678','accept','a.b_c-1',0);
 INSERT INTO "wishes" VALUES(4,'r-12345678','again','z',0);
-CREATE INDEX runs_by_project ON runs (project, status);
+CREATE INDEX runs_by_status ON runs (status, project);
 CREATE INDEX steps_by_status ON steps (status, run_id);
 CREATE INDEX delegations_by_step ON delegations (run_id, step_id);
 CREATE INDEX delegations_by_state ON delegations (state);

@@ -36,7 +36,7 @@ def _projects_and_runs() -> None:
         Column("facts", Text, nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index("runs_by_project", "runs", ["project", "status"])
+    op.create_index("runs_by_status", "runs", ["status", "project"])
 
 
 def _steps() -> None:
