@@ -104,6 +104,12 @@ def _changed(whole: Json, **second: Any) -> str:
     return json.dumps({**whole, "steps": [first, {**other, **second}, *rest]})
 
 
+def _last_changed(whole: Json, **last: Any) -> str:
+    """Of a step that no other one depends on, so that nothing else is wrong."""
+    *others, step = whole["steps"]
+    return json.dumps({**whole, "steps": [*others, {**step, **last}]})
+
+
 def _cyclic(whole: Json) -> str:
     first, *rest = whole["steps"]
     return json.dumps({**whole, "steps": [{**first, "depends_on": [rest[0]["id"]]}, *rest]})
@@ -116,8 +122,8 @@ FAULTS: dict[str, Callable[[Json], str]] = {
     "cyclic": _cyclic,
     "unknown": lambda whole: _changed({**whole}, depends_on=["nobody"], dependencies=None),
     "duplicate": lambda whole: _changed(whole, id=whole["steps"][0]["id"]),
-    "hostile": lambda whole: _changed(whole, id="$(touch stolen); rm -rf ~"),
-    "outside": lambda whole: _changed(whole, id="../../outside", files=["../../etc/passwd"], file_targets=None),
+    "hostile": lambda whole: _last_changed(whole, id="$(touch stolen); rm -rf ~"),
+    "outside": lambda whole: _last_changed(whole, files=["../../etc/passwd"], file_targets=None),
     "command": lambda whole: _changed(whole, agent="command", description="touch stolen"),
     "verify": lambda whole: _changed({**whole, "check": "touch unseen-check"}, verify="touch unseen-verify"),
 }
