@@ -116,7 +116,7 @@ def ring_orchestrator(home: Home, project: str) -> bool:
     bell = f"{folder.path}/ring.{os.getpid()}"
     write_plain(bell, b"")
     os.rename(bell, f"{folder.doorbell}/ring")
-    return ring_doorbell(home)
+    return ring_doorbell(home, project=project)
 
 
 def preview(layout: Layout, settings: Settings, plan: Plan) -> list[tuple[int, StepState, Choice]]:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from conductor.app import loadable_agents, make_doors, open_layout, quick_queue, ring_doorbell
-from conductor.domain.errors import ConductorError
-from conductor.domain.exits import DAEMON_CONFIG_EXIT
+from conductor.domain.errors import ConductorError, StoreRefused
+from conductor.domain.exits import WorkerExit
 from conductor.domain.home import Home
-from conductor.domain.run import Activity, Project, Run, StepState
+from conductor.domain.run import Activity, Delegation, Project, Run, StepState
 from conductor.domain.service import ServiceFolder
 from conductor.domain.task import DEFAULT_POOL
 
 if TYPE_CHECKING:
     from conductor.kit.signals import SignalPipe
     from conductor.orchestrator.orchestrator import Orchestrator
-    from conductor.orchestrator.rules import Mirroring, Rules, Tools
+    from conductor.orchestrator.rules import Rules, Tools
     from conductor.ports import Log
-    from conductor.ports.orchestration import Repository, Store
+    from conductor.ports.orchestration import Paths, Repository, Store
     from conductor.projects.kept_process import KeptProcess
     from conductor.queue.layout import Layout
     from conductor.settings.model import Settings
@@ -56,8 +56,8 @@ class OneOrchestrator:
 
 
 def run_orchestrator(home_path: str, project: str) -> int:
-    """The orchestrator process, whole. The exit code: 0 when there is nothing (more) to do here, 78 when it can't
-    work with these settings, this store or this project."""
+    """The orchestrator process, whole. The exit code, of `WorkerExit`: 0 when there is nothing (more) to do here,
+    CANNOT_RECORD when disk or store refuse, CANNOT_START when it can't work with these settings."""
     from conductor.kit.jsonlog import JsonLog
     from conductor.kit.process import make_unreadable, set_process_name
     from conductor.kit.signals import SignalPipe
@@ -79,9 +79,12 @@ def run_orchestrator(home_path: str, project: str) -> int:
             store = open_store(layout.home, settings)
             signals = SignalPipe(WATCHED_SIGNALS)
             return make_orchestrator(layout, settings, project, store, signals).run()
+    except (StoreRefused, OSError) as error:  # begun anew from what is written, once the disk takes it
+        log.error("orchestrator_cannot_record", error=str(error))
+        return WorkerExit.CANNOT_RECORD
     except ConductorError as error:
         log.error("orchestrator_cannot_work", error=str(error))
-        return DAEMON_CONFIG_EXIT
+        return WorkerExit.CANNOT_START
 
 
 def make_orchestrator(
@@ -167,7 +170,7 @@ def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owne
         held_up=doors.why,
         answer=lambda task_id: _answer(home, task_id),
         find_check=lambda path: find_check(path, chosen.check).command,
-        mirror=_mirror(project),
+        mirror=_FolderMirror(project, log) if project else _NoMirror(),
         write_back=_write_back(log),
     )
 
@@ -235,14 +238,36 @@ def _answer(home: Home, task_id: str) -> str:
         return ""
 
 
-def _mirror(project: Project | None) -> Mirroring:
-    """What people and tools read in the project's own folder."""
-    if project is None:
-        return lambda run, states, rounds, paths: None
-    from conductor.store.mirror import Mirror
+class _NoMirror:
+    """Of a run without a project: its folder is the user's."""
 
-    mirror = Mirror(project.workspace)
-    return lambda run, states, rounds, paths: mirror.begin(project, run, states, rounds, paths)
+    def note(self, activity: Sequence[Activity]) -> None: ...
+
+    def show(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None: ...
+
+    def finish(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None: ...
+
+
+class _FolderMirror:
+    """The files in `.conductor/` of the project's folder."""
+
+    def __init__(self, project: Project, log: Log) -> None:
+        from conductor.store.mirror import Mirror
+
+        self._project = project
+        self._log = log
+        self._mirror = Mirror(project.workspace)
+
+    def note(self, activity: Sequence[Activity]) -> None:
+        self._mirror.note(activity)
+
+    def show(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None:
+        self._mirror.begin(self._project, run, steps, rounds, paths)
+
+    def finish(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None:
+        trouble = self._mirror.settle(self._project, run, steps, rounds, paths)
+        if trouble:
+            self._log.warning("mirror_not_written", folder=self._project.workspace, error=trouble)
 
 
 def _write_back(log: Log) -> Callable[[Run, Sequence[StepState]], None]:

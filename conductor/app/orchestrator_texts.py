@@ -71,7 +71,7 @@ def _around(told: Briefing, context: RepositoryContext) -> Surroundings:
     from conductor.orchestrator.briefs import MergedStep, Surroundings
 
     merged = tuple(MergedStep(state.step.title, state.commit) for state in told.merged)
-    return Surroundings(context.told(), told.plan, merged, told.run.check)
+    return Surroundings(context.told(with_conventions=False), told.plan, merged, told.run.check)
 
 
 def _task_ids(states: tuple[StepState, ...]) -> list[str]:

@@ -49,7 +49,6 @@ COMMANDS = {
     "agents": "conductor.cli.agents:agents",
     "route": "conductor.cli.routing:route",
     "audit": "conductor.cli.auditing:audit",
-    "taskmaster": "conductor.cli.taskmaster:taskmaster",
     "worktrees": "conductor.cli.worktrees:worktrees",
     "project": "conductor.cli.project:project",
     "init": "conductor.cli.starting:init",

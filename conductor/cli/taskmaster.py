@@ -24,7 +24,7 @@ def taskmaster() -> None:
     """Changes tasks of Task Master (tasks.json).
 
     Each change is made with Task Master's own processes kept out, and leaves every other field as it is.
-    `conductor run FILE` runs what is left to do.
+    `conductor run FILE` runs what is left to do; with --write-back the file is told at the end what became of each.
     """
 
 

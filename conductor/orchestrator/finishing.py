@@ -5,7 +5,7 @@ Each part can be done again, so that a restart goes through all of them from the
 
 from __future__ import annotations
 
-from conductor.domain.errors import RepositoryBroken
+from conductor.domain.errors import RepositoryBroken, SettingsInvalid
 from conductor.domain.run import DelegationState, Run, RunStatus
 from conductor.domain.view import Ended
 from conductor.kit.durable import replace_file
@@ -64,7 +64,13 @@ class Finishing:
             run, repository = self._board.run, self._tools.repository
             assert repository is not None  # only runs with git are reviewed
             changed = repository.difference(run, MOST_DIFF)
-            self._review.ask(self._rules.reviewer, self._tools.texts.review(run, self._board.merged(), changed))
+            try:
+                prompt = self._tools.texts.review(run, self._board.merged(), changed)
+            except SettingsInvalid as error:  # what is merged is not held up by a template
+                self._board.note("review_failed", reason=str(error)[:500])
+                self._is_reviewed = True
+                return False
+            self._review.ask(self._rules.reviewer, prompt)
             return True
         self._is_reviewed = self._review.under_way() is None
         return not self._is_reviewed

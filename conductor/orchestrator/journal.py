@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from conductor.domain.run import Activity, Changes, Delegation, Run, StepState
@@ -14,7 +14,15 @@ _MOST_UNTOLD = 1000
 class Journal:
     """One project's. `tell` hands on what was written since it was last heard, in order, each at least once."""
 
-    def __init__(self, project: str, store: Store, teller: Teller, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        project: str,
+        store: Store,
+        teller: Teller,
+        show: Callable[[Sequence[Activity]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._show = show
         self._project = project
         self._store = store
         self._teller = teller
@@ -35,6 +43,8 @@ class Journal:
         activity, self._noted = tuple(self._noted), []
         self._has_untold = self._has_untold or bool(activity)
         self._store.save(Changes(run, steps, delegations, activity))
+        if activity:
+            self._show(activity)
 
     def replace_steps(self, run: Run, steps: tuple[StepState, ...]) -> None:
         """The plan of the run."""

@@ -122,7 +122,7 @@ class MergeQueue:
             folder = (
                 self._tools.repository.checkout_for_check(item.run(), merged.commit) if self._tools.repository else ""
             )
-            command = item.run().check or self._rules().check or self._tools.find_check(folder)
+            command = self._command(item.run(), folder)
             if not command or merged.is_empty:
                 self._advance(item, merged)
                 return
@@ -132,6 +132,11 @@ class MergeQueue:
             self._now = _Checking(item, merged, command)
         except (RepositoryBroken, OSError) as error:
             item.done(Refused(f"it could not be merged: {error}"))
+
+    def _command(self, run: Run, folder: str) -> str:
+        """A plan's own check wins, unless a model wrote it: then what the project configures does."""
+        first, second = (self._rules().check, run.check) if run.from_model else (run.check, self._rules().check)
+        return first or second or self._tools.find_check(folder)
 
     def _checked(self, checking: _Checking, result: CheckResult) -> None:
         if not result.passed:

@@ -43,7 +43,7 @@ class Orchestrator:
         self._rules = rules
         self._signals = signals
         self._files: FilesInUse = FilesInUse()
-        self._journal = Journal(tools.project, tools.store, tools.teller, tools.clock)
+        self._journal = Journal(tools.project, tools.store, tools.teller, tools.mirror.note, tools.clock)
         self._queue = MergeQueue(tools, lambda: self._rules)
         self._drivers: dict[str, Driver] = {}
         self._heart = Heart(tools, rules.beat_seconds, owner)
@@ -175,7 +175,10 @@ class Orchestrator:
             driver.tick()
             if driver.run.is_over:
                 del self._drivers[driver.run.id]
-                self._mirror(driver)
+                board = driver.board
+                self._tools.mirror.finish(
+                    board.run, list(board.states.values()), list(board.latest.values()), board.paths
+                )
 
     def _start_steps(self) -> None:
         """One step of each run in turn, while there is room."""
@@ -212,12 +215,12 @@ class Orchestrator:
         if now >= self._next_mirror:
             steps = sum(len(driver.board.states) for driver in self._drivers.values())
             self._next_mirror = now + max(_MIRROR_SECONDS, steps * _MIRROR_SECONDS_PER_STEP)
-            for driver in self._drivers.values():
+            for driver in list(self._drivers.values())[-1:]:  # it shows one run: the newest
                 self._mirror(driver)
 
     def _mirror(self, driver: Driver) -> None:
         board = driver.board
-        self._tools.mirror(board.run, list(board.states.values()), list(board.latest.values()), board.paths)
+        self._tools.mirror.show(board.run, list(board.states.values()), list(board.latest.values()), board.paths)
 
     def _state(self) -> dict[str, object]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conductor.domain.errors import PlanInvalid, UsageError
+from conductor.domain.errors import PlanInvalid, SettingsInvalid, UsageError
 from conductor.domain.graph import Graph
 from conductor.domain.plan import Plan
 from conductor.domain.run import Delegation, DelegationState, Run, RunStatus, StepState
@@ -46,7 +46,10 @@ class PlanningPhase:
         if isinstance(following, GiveUp):
             self._fail(following.told)
             return
-        self._ask(following, rounds)
+        try:
+            self._ask(following, rounds)
+        except SettingsInvalid as error:
+            self._fail(str(error))
 
     def _planners(self) -> tuple[str, ...]:
         named = self._board.run.planner

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from conductor.domain.errors import ConductorError, NoSuchTask, RepositoryBroken
+from conductor.domain.errors import ConductorError, NoSuchTask, RepositoryBroken, SettingsInvalid
 from conductor.domain.outcome import Status
 from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, DelegationState, StepState, StepStatus
@@ -92,7 +92,7 @@ class Rounds:
             onto = self._overlays.pop(delegation.step_id, "") if self._tools.is_prompted(who.agent) else ""
             mends = bool(self._rules.resolver) and _named(who) == self._rules.resolver
             self._emitter.emit(delegation, Extras(who.thinking, onto, others, mends))
-        except RepositoryBroken as error:
+        except (RepositoryBroken, SettingsInvalid) as error:
             self._failed(delegation, Status.FAILED, str(error), by_agent=False)
 
     def _who(self, step: Step, choice: Choice) -> Candidate | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from conductor.domain.plan import Step
-from conductor.domain.run import Delegation, Run, StepState
+from conductor.domain.run import Run, StepState
 from conductor.domain.task import TaskSpec
 from conductor.orchestrator.briefs import EarlierRound
 from conductor.ports import Log, TaskQueue
 from conductor.ports.orchestration import (
     CheckRunner,
     Difference,
+    ProjectMirror,
     Publisher,
     Repository,
     ResultsFeed,
@@ -70,11 +71,6 @@ class Texts:
     """Title and body."""
 
 
-Mirroring = Callable[[Run, Sequence[StepState], Sequence[Delegation], Mapping[str, tuple[str, ...]]], object]
-"""Writes what people and tools read in the project's own folder: (run, steps, the latest round of each, and the paths
-that each step changed)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """Everything that one project's orchestrator reaches the world through."""
@@ -112,6 +108,6 @@ class Tools:
     """The command that the files of a folder call for; empty: none."""
     caller: str
     """Who cancels tasks, as the queue knows processes."""
-    mirror: Mirroring
+    mirror: ProjectMirror
     write_back: Callable[[Run, Sequence[StepState]], None]
     """Tells the file that the plan came from what became of its steps; never raises."""

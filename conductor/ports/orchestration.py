@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from conductor.domain.plan import Step
 from conductor.domain.run import Activity, Changes, Delegation, Heartbeat, Project, Run, StepState, Wish
 
+Paths = Mapping[str, Sequence[str]]
+"""What each step changed, by its id."""
+
 
 class Store(Protocol):
     """Projects, runs and what became of them. Several processes hold one each; every call is one short transaction:
@@ -334,6 +337,20 @@ class Publisher(Protocol):
         """What became of it, once; None: it goes on, or there is nothing."""
 
     def stop(self) -> None: ...
+
+
+class ProjectMirror(Protocol):
+    """Shows a project's run in files of the project's own folder, for people and tools; never raises for the folder's
+    sake."""
+
+    def note(self, activity: Sequence[Activity]) -> None:
+        """For the history, oldest first."""
+
+    def show(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None:
+        """`rounds`: the latest of each step. Returns at once."""
+
+    def finish(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None:
+        """The last word on a run: written on return."""
 
 
 class ResultsFeed(Protocol):

@@ -225,6 +225,8 @@ def _after_exit(service: Service, code: int, now: float, policy: ServicePolicy) 
         return _spend_budget(service, service.failures, service.state.why, now, policy)
     if code == WorkerExit.CANNOT_START:
         return replace(service, state=GivenUp(now, f"it can't start (exit {code})"))
+    if code == WorkerExit.CANNOT_RECORD:  # the disk or the store refuses: nothing is broken that a start could spend
+        return replace(service, state=BackingOff(now, now + policy.restart.longest_delay, "the disk refused"))
     failures = _failures_with(service, policy)
     if code == 0 and failures == 1:  # work came while it left
         return replace(service, state=Vacant(), failures=failures)

@@ -213,6 +213,14 @@ class NoPublisher:
     def stop(self) -> None: ...
 
 
+class NoMirror:
+    def note(self, activity: Any) -> None: ...
+
+    def show(self, run: Run, steps: Any, rounds: Any, paths: Any) -> None: ...
+
+    def finish(self, run: Run, steps: Any, rounds: Any, paths: Any) -> None: ...
+
+
 class NoSignals:
     def take(self) -> frozenset[int]:
         return frozenset()
@@ -344,7 +352,7 @@ class World:
             find_check=lambda folder: "",
             caller="cli-1-1-00000000",
             write_back=lambda run, states: None,
-            mirror=lambda run, states, rounds, paths: None,
+            mirror=NoMirror(),
         )
 
     def _hear(self, activity: Any) -> bool:
