@@ -14,6 +14,8 @@ class Background:
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.failed = 0
+        """How many ended badly."""
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """`name`: what it works on; nothing is started while another works on the same."""
@@ -37,13 +39,13 @@ class Background:
         self._reap()
         return frozenset(self._running)
 
-    def wait(self, name: str, deadline_seconds: float) -> None:
-        """Until it is over; past the deadline it is ended."""
+    def wait(self, name: str, seconds: float) -> bool:
+        """Whether it is over, after that time at most."""
         child = self._running.get(name)
         if child is not None:
             with suppress(subprocess.TimeoutExpired):
-                child.wait(deadline_seconds)
-            self.stop(name)
+                child.wait(max(0.0, seconds))
+        return not self.runs(name)
 
     def stop(self, name: str) -> None:
         child = self._running.pop(name, None)
@@ -61,3 +63,4 @@ class Background:
         for name, child in list(self._running.items()):
             if child.poll() is not None:
                 del self._running[name]
+                self.failed += child.returncode != 0

@@ -41,8 +41,10 @@ def _included(place: Place) -> list[str]:
     named = place.main("ls-files", "-z", "--others", "--ignored", f"--exclude-from={listing}").fields
     if not named:
         return []
-    wanted = b"".join(encoded(path) + b"\0" for path in named)
-    ignored = place.main("check-ignore", "-z", "--stdin", stdin=wanted, ok=(0, 1)).fields
+    # With `./` no name is taken for one of git's patterns, which this command can't be told not to have.
+    wanted = b"".join(b"./" + encoded(path) + b"\0" for path in named)
+    told = place.main.saying(GIT_LITERAL_PATHSPECS="0")("check-ignore", "-z", "--stdin", stdin=wanted, ok=(0, 1))
+    ignored = [path.removeprefix("./") for path in told.fields]
     return [path for path in ignored if not path.endswith("/") and ".conductor" not in path.split("/")]
 
 

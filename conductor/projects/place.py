@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from conductor.projects.git import Git
 from conductor.projects.names import RoundName
 
 _ZERO = "0" * 40
-_SWEEP_SECONDS = 120.0
+_SWEEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,13 @@ class Place:
             self.background.start(path, ["rm", "-rf", "--", path], {"PATH": self.git.environment.get("PATH", "")})
 
     def sweep_now(self) -> None:
-        """What was thrown away is gone when this returns, folders that an agent closed too."""
+        """What was thrown away is gone when this returns, folders that an agent closed too; what takes too long goes
+        the next time."""
         self.sweep()
+        deadline = time.monotonic() + _SWEEP_SECONDS
         for path in self._thrown_away():
-            self.background.wait(path, _SWEEP_SECONDS)
-            remove_tree(path)
+            if self.background.wait(path, deadline - time.monotonic()):
+                remove_tree(path)
 
     def _thrown_away(self) -> list[str]:
         trash = f"{self.folder}/trash"

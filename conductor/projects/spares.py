@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from conductor.projects.names import checked_commit, checked_run
 from conductor.projects.place import Place, find_place, read_document, require_folder, write_document
 
 MOST_AT_ONCE = 2
+_MOST_FAILURES = 5
+_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,11 @@ def prepare_spares(place: Place, run_id: str, tip: Callable[[], str], wanted: in
     """Starts making what is missing of `wanted`, one at a call, and waits for nothing."""
     root = _root(place)
     os.makedirs(root, mode=0o700, exist_ok=True)
+    if place.background.failed >= _MOST_FAILURES:
+        return  # `cut` makes them as well, and tells what is wrong
     making = [name for name in place.background.running if name.startswith(f"{root}/")]
-    there = len(_ready(place, run_id)) + sum(os.path.basename(name).startswith(f"{run_id}.") for name in making)
-    if there >= wanted or len(making) >= MOST_AT_ONCE:
+    there = {*_ready(place, run_id), *(name for name in making if os.path.basename(name).startswith(f"{run_id}."))}
+    if len(there) >= wanted or len(making) >= MOST_AT_ONCE:
         return
     path = f"{root}/{checked_run(run_id)}.{os.getpid()}-{os.urandom(4).hex()}"
     words = (place.name, place.workspace, place.folder, path, run_id, tip())
@@ -66,8 +71,10 @@ def sweep_spares(place: Place, run_id: str = "") -> None:
         path = f"{root}/{name}"
         if run_id and name.startswith(f"{run_id}."):
             place.background.stop(path)
-        elif run_id or os.path.exists(f"{path}.json") or place.background.runs(path) or _is_being_made(path):
+        elif run_id or os.path.exists(f"{path}.json") or place.background.runs(path):
             continue
+        if not _is_left(path):
+            continue  # the next sweep finds it
         with suppress(FileNotFoundError):
             os.unlink(f"{path}.json")
         place.throw_away(path)
@@ -117,6 +124,16 @@ def _ready(place: Place, run_id: str) -> list[str]:
         for name in sorted(names)
         if name.startswith(f"{run_id}.") and name.endswith(".json")
     ]
+
+
+def _is_left(path: str) -> bool:
+    """Waits for what a killed process of ours began and which may still write there."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while _is_being_made(path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _is_being_made(path: str) -> bool:

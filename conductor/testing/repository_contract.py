@@ -123,6 +123,13 @@ class RepositoryContract:
         assert hand.cut("one") == first
         assert (Path(first.path) / "begun.txt").read_text() == "half\n"
 
+    def test_what_is_made_ahead_stands_nowhere_and_is_as_good_as_fresh(self, hand: Hand) -> None:
+        hand.repository.prepare(hand.run, 1)
+        assert hand.standing() == frozenset()
+        hand.bring("one", {"new.txt": "new\n"})
+        hand.repository.prepare(hand.run, 0)
+        assert (Path(hand.cut("two").path) / "new.txt").read_text() == "new\n"
+
     def test_standing_tells_the_worktrees_that_are_there(self, hand: Hand) -> None:
         one, two = hand.cut("one").path, hand.cut("two").path
         assert hand.standing() == {one, two}
