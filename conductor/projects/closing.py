@@ -6,24 +6,36 @@ import os
 from collections.abc import Callable
 
 from conductor.domain.run import Run, task_id_of
-from conductor.projects.merging import is_merged, merged_steps
+from conductor.projects.merging import merged_steps
 from conductor.projects.names import ALSO, STEP_BRANCHES, WORKS, RoundName, round_of_folder, round_of_ref
 from conductor.projects.place import Place
-from conductor.projects.releasing import is_worthless, release_worktree
-from conductor.projects.taking import Asked, kept_work
+from conductor.projects.releasing import is_over, release_worktree
+from conductor.projects.taking import Asked, is_there, keep_content, kept_work
+from conductor.projects.worktrees import read_cut
 
 
 def close_rounds(place: Place, run: Run, tip: str, asked: Callable[[str], Asked]) -> None:
-    """Unmerged work stays under its ref; a branch stays where no later round of its step was merged."""
+    """Unmerged work stays under its ref; a branch stays where no later round of its step was merged, and so does a
+    worktree in which a person may mend it."""
     done = merged_steps(place.git, run.id, run.base, tip)
     for name in rounds_of(place, run.id):
-        if not release_worktree(place, name, asked(task_id_of(run.id, name.step_id, name.number)), tip, run.base):
+        task = asked(task_id_of(run.id, name.step_id, name.number))
+        if name.step_id not in done and _waits_for_a_person(place, name, task, run.base, tip):
             continue
-        kept = kept_work(place, name)
-        if kept is None or is_worthless(place, kept) or is_merged(place.git, kept.work, run.base, tip):
+        if not release_worktree(place, name, task, tip, run.base):
+            continue
+        if is_over(place, kept_work(place, name), run.base, tip):
             place.drop(name.branch_ref, name.work_ref)
         elif name.step_id in done:
             place.drop(name.branch_ref)
+
+
+def _waits_for_a_person(place: Place, name: RoundName, asked: Asked, base: str, tip: str) -> bool:
+    cut = read_cut(place, name)
+    if cut is None or not is_there(place, name):
+        return False
+    kept, _ = keep_content(place, name, cut, asked)
+    return not is_over(place, kept, base, tip)
 
 
 def rounds_of(place: Place, run_id: str = "") -> list[RoundName]:

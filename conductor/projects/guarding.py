@@ -30,9 +30,12 @@ def remember_settings(place: Place, run_id: str) -> None:
         write_document(_remembered(place, run_id), _settings(place))
 
 
-def forget_settings(place: Place, run_id: str) -> None:
+def forget_settings(place: Place, run_id: str) -> bool:
+    """The run is over; whether it was the last one of this project that was open."""
     with suppress(FileNotFoundError):
         os.unlink(_remembered(place, run_id))
+    runs = f"{place.folder}/runs"
+    return not (os.path.isdir(runs) and os.listdir(runs))
 
 
 def fingerprint(place: Place, run_id: str) -> dict[str, Any]:

@@ -15,12 +15,17 @@ def release_worktree(place: Place, name: RoundName, asked: Asked, tip: str, base
         return False
     kept = kept_work(place, name)
     # The branch before the side folder: without that nobody would look for the branch again.
-    if kept is None or is_worthless(place, kept) or is_merged(place.git, kept.work, base, tip):
+    if is_over(place, kept, base, tip):
         place.drop(name.branch_ref, name.work_ref)
-    elif place.value(name.branch_ref):
+    elif kept is not None and place.value(name.branch_ref):
         place.move(name.branch_ref, kept.work, None)
     forget(place, name)
     return True
+
+
+def is_over(place: Place, kept: Kept | None, base: str, tip: str) -> bool:
+    """Whether nothing would be lost without the refs of that work."""
+    return kept is None or is_worthless(place, kept) or is_merged(place.git, kept.work, base, tip)
 
 
 def is_worthless(place: Place, kept: Kept) -> bool:

@@ -78,10 +78,10 @@ class GitRepository:
         with self._deed("close the run") as place:
             tip, target = place.value(run_ref(run.id)), place.value(f"refs/heads/{run.target}")
             close_rounds(place, run, tip or target, self._asked)
-            remove_check(place)
             sweep_spares(place, run.id)
+            if guarding.forget_settings(place, run.id):
+                remove_check(place)  # another run's check may be under way in it
             place.sweep_now()
-            guarding.forget_settings(place, run.id)
             landed = tip and target and place.git.attempt("merge-base", "--is-ancestor", tip, target).code == 0
             if tip and not keep_branch and (landed or tip == run.base):
                 drop_branch(place, run)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from conductor.domain.errors import RepositoryBroken
 from conductor.ports.orchestration import Taken
-from conductor.projects import guarding
+from conductor.projects import guarding, submodules
 from conductor.projects.faults import Change, changes_between, find_faults
 from conductor.projects.git import Git
 from conductor.projects.names import STEP, TASK, RoundName
 from conductor.projects.place import Place
-from conductor.projects.worktrees import Cut, read_cut
+from conductor.projects.worktrees import MARKER, Cut, read_cut
 
 _NEW_IN_REFLOG = re.compile(r"^[0-9a-f]+ ([0-9a-f]{40,64}) ")
 
@@ -92,7 +92,7 @@ def snapshot(place: Place, name: RoundName, cut: Cut) -> Snapshot:
     unsaved = _add_all(git)
     tree = git("write-tree").text
     changes = changes_between(git, cut.base, tree)
-    return Snapshot(tree, changes, unsaved + _repositories(changes))
+    return Snapshot(tree, changes, unsaved + _repositories(changes) + _in_submodules(place, name, git))
 
 
 def kept_work(place: Place, name: RoundName) -> Kept | None:
@@ -149,6 +149,15 @@ def _repositories(changes: Sequence[Change]) -> tuple[str, ...]:
     )
 
 
+def _in_submodules(place: Place, name: RoundName, git: Git) -> tuple[str, ...]:
+    known = submodules.paths_in(git, f"{git.work_tree}/.gitmodules")
+    cut_at = os.stat(f"{place.side(name)}/{MARKER}").st_mtime_ns if known else 0
+    return tuple(
+        f"something changed in the sub-module {path!r}, which no commit of this one holds: work in the project alone"
+        for path in submodules.touched(git.work_tree, known, cut_at)
+    )
+
+
 def _keep(place: Place, name: RoundName, old: Kept | None, new: Kept, asked: Asked) -> Kept:
     """The ref of this round holds the new content; what it held before stays under another one."""
     if old is not None and (old.tree, old.base) == (new.tree, new.base):
@@ -198,5 +207,5 @@ def _is_contained(git: Git, commit: str, kept: Kept) -> bool:
 
 def _taken(place: Place, kept: Kept, asked: Asked, changes: Sequence[Change], unsaved: Sequence[str]) -> Taken:
     faults = find_faults(place, kept.base, kept.tree, changes, asked.declared)
-    further = tuple(told for told in unsaved if told not in faults and "no commit of this one" not in told)
+    further = tuple(told for told in unsaved if told not in faults and "a repository of its own, which" not in told)
     return Taken(kept.work, kept.base, tuple(change.path for change in changes), faults + further)

@@ -89,15 +89,27 @@ def test_a_worktree_that_changed_after_it_was_taken_is_kept(hand: Hand, reposito
     assert _states(repository) == {"one": KeptState.KEPT}
 
 
-def test_closing_a_run_keeps_unmerged_work_under_its_ref(
+def test_closing_a_run_keeps_unmerged_work_where_a_person_may_mend_it(
     hand: Hand, repository: GitRepository, workspace: Path
 ) -> None:
     hand.bring("one", {"a.txt": "a\n"})
     hand.work("two", {"b.txt": "b\n"})
+    hand.cut("three")
     assert hand.land()
     repository.close_run(hand.run, keep_branch=False)
     assert git(workspace, "show", "refs/conductor/work/r-aaaaaaaa/two-1:b.txt") == "b"
-    assert [line for line in ours(workspace) if "worktree " in line] == []
+    assert [path.rpartition(".")[2] for path in hand.standing()] == ["two-1"]
+
+
+def test_an_earlier_round_of_a_merged_step_keeps_its_ref_alone(
+    hand: Hand, repository: GitRepository, workspace: Path
+) -> None:
+    hand.work("one", {"src/one.txt": "first try\n"})
+    hand.release("one")
+    hand.bring("one", {"src/one.txt": "second try\n"}, 2)
+    assert hand.land()
+    repository.close_run(hand.run, keep_branch=False)
+    assert ours(workspace) == ["refs/conductor/work/r-aaaaaaaa/one-1"]
 
 
 def test_the_command_lists_and_cleans(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

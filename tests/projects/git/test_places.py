@@ -215,11 +215,28 @@ def test_sub_modules_are_filled_from_the_main_checkout_or_told(tmp_path: Path, w
     cut = hand.cut("one")
     assert cut.notes == ()
     assert (Path(cut.path) / "lib/lib.txt").read_text() == "lib\n"
+    assert hand.work("one", {"a.txt": "a\n"}).faults == ()
     hand.bring("one", {"a.txt": "a\n"})
     shutil.rmtree(workspace / ".git/modules")
     cut = hand.cut("two")
     assert len(cut.notes) == 1
     assert "lib" in cut.notes[0]
+
+
+def test_work_in_a_sub_module_is_a_fault_and_keeps_its_worktree(tmp_path: Path, workspace: Path) -> None:
+    library = make_workspace(tmp_path / "library", {"lib.txt": b"lib\n"})
+    git(workspace, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
+    git(workspace, "commit", "-q", "-m", "with a library")
+    hand = Hand(make_repository(tmp_path, workspace), a_run())
+    tree = Path(hand.cut("one").path)
+    marker = tmp_path / "home/projects/project/side/r-aaaaaaaa.one-1/cut.json"
+    while (tree / "lib/lib.txt").stat().st_ctime_ns <= marker.stat().st_mtime_ns:  # that clock ticks every few ms
+        (tree / "lib/lib.txt").write_text("changed\n")
+    work = hand.take("one")
+    assert len(work.faults) == 1
+    assert "lib" in work.faults[0]
+    hand.release("one")
+    assert (tree / "lib/lib.txt").read_text() == "changed\n"
 
 
 def test_two_runs_of_one_project_do_not_meet(workspace: Path, hand: Hand) -> None:
@@ -230,7 +247,9 @@ def test_two_runs_of_one_project_do_not_meet(workspace: Path, hand: Hand) -> Non
     assert other.land()
     assert (workspace / "a.txt").exists()
     assert (workspace / "b.txt").exists()
+    folder = hand.repository.checkout_for_check(hand.run, hand.run.base)
     for one in (hand, other):
+        assert os.path.isdir(folder), "somebody's check runs in it"
         one.repository.close_run(one.run, keep_branch=False)
     assert ours(workspace) == []
     assert " " not in git(workspace, "log", "-1", "--format=%P")
