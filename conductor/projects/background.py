@@ -14,8 +14,8 @@ class Background:
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.failed = 0
-        """How many ended badly."""
+        self.failed: list[str] = []
+        """What those worked on that ended badly."""
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """`name`: what it works on; nothing is started while another works on the same."""
@@ -63,4 +63,4 @@ class Background:
         for name, child in list(self._running.items()):
             if child.poll() is not None:
                 del self._running[name]
-                self.failed += child.returncode != 0
+                self.failed += [name] if child.returncode else []

@@ -39,9 +39,9 @@ def prepare_spares(place: Place, run_id: str, tip: Callable[[], str], wanted: in
     """Starts making what is missing of `wanted`, one at a call, and waits for nothing."""
     root = _root(place)
     os.makedirs(root, mode=0o700, exist_ok=True)
-    if place.background.failed >= _MOST_FAILURES:
-        return  # `cut` makes them as well, and tells what is wrong
     making = [name for name in place.background.running if name.startswith(f"{root}/")]
+    if sum(name.startswith(f"{root}/") for name in place.background.failed) >= _MOST_FAILURES:
+        return  # `cut` makes them as well, and tells what is wrong
     there = {*_ready(place, run_id), *(name for name in making if os.path.basename(name).startswith(f"{run_id}."))}
     if len(there) >= wanted or len(making) >= MOST_AT_ONCE:
         return

@@ -98,6 +98,17 @@ def test_a_spare_that_was_left_half_made_is_swept(hand: Hand, workspace: Path) -
     assert not any("half" in line for line in ours(workspace))
 
 
+def test_spares_that_can_not_be_made_are_given_up(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conductor.projects.spares.sys.executable", "/bin/false")
+    place = _place(hand)
+    for _ in range(8):
+        hand.repository.prepare(hand.run, 1)
+        for name in place.background.running:
+            place.background.wait(name, 10)
+    assert len(place.background.failed) == 5
+    assert hand.bring("one", {"a.txt": "a\n"})
+
+
 def test_a_spare_that_lost_its_git_folder_is_no_good_and_goes(hand: Hand, workspace: Path) -> None:
     _prepare(hand)
     place = _place(hand)
