@@ -29,7 +29,7 @@ from tests.support import (
     write_settings,
 )
 
-AS_IT_IS = "from conductor.app.orchestration import run_orchestrator"
+AS_IT_IS = "from conductor.app.orchestrator_process import run_orchestrator"
 STOOD_IN = f"import runpy; run_orchestrator = runpy.run_path({STAND_IN!r})['run_orchestrator']"
 DRIVER = f"""
 import sys
@@ -38,6 +38,7 @@ import conductor.app.daemon as wiring
 real = wiring.orchestrator_command
 
 def with_stand_in(home):
+    assert {AS_IT_IS!r} in real(home)("any")[-1], "the command line is another: so must the stand-in's be"
     return lambda project: [one.replace({AS_IT_IS!r}, {STOOD_IN!r}) for one in real(home)(project)]
 
 wiring.orchestrator_command = with_stand_in
