@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from conductor.cli.graph_view import graph_lines, waves_in
+from conductor.cli.graph_view import body_lines, graph_lines, waves_in
 from conductor.cli.snapshot import Snapshot
 from conductor.domain.run import (
     Activity,
@@ -181,6 +181,7 @@ def test_the_view_is_never_larger_than_the_terminal(snapshot: Snapshot, width: i
     assert len(lines) <= height
     assert all(line.cell_len <= width for line in lines)
     assert all("\n" not in line.plain for line in lines)
+    assert len(body_lines(snapshot, width, height)) <= height
 
 
 @settings(max_examples=40)

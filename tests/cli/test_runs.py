@@ -146,7 +146,7 @@ def test_an_id_that_means_several_runs_is_refused_with_their_names(shell: Shell,
     assert "r-ab99cd45" in answer.err
 
 
-@pytest.mark.parametrize("text", ["r-nothing", "../../etc/passwd", "%", "r-ab23cd45x", "\x1b[2J"])
+@pytest.mark.parametrize("text", ["r-nothing", "../../etc/passwd", "%", "r-ab23cd45x", "\x1b[2J", ""])
 @pytest.mark.parametrize("command", [["runs", "show"], ["runs", "stop"], ["runs", "wait"], ["approve"]])
 def test_a_run_that_is_not_there_exits_3(shell: Shell, orchestra: Orchestra, command: list[str], text: str) -> None:
     orchestra.add(a_run())

@@ -169,6 +169,11 @@ def test_a_follower_sees_what_others_write_and_each_event_once(follower: RunFoll
     assert [event.step_id for event in follower.fresh()] == ["a"]
     assert follower.fresh() == []
 
+    pair.step(RUN_ID, "b", StepStatus.COMPLETED)
+    eventually(lambda: follower.look().steps[1].status is StepStatus.COMPLETED)
+
+    assert [event.step_id for event in follower.fresh()] == ["b"]
+
 
 def test_a_follower_asks_for_rows_only_when_somebody_has_written(
     follower: RunFollower, monkeypatch: pytest.MonkeyPatch
@@ -181,7 +186,10 @@ def test_a_follower_asks_for_rows_only_when_somebody_has_written(
     assert again.steps is first.steps
 
 
-def test_the_state_of_a_task_is_the_queues(follower: RunFollower, shell: Shell) -> None:
+def test_the_state_of_a_task_is_the_queues(
+    follower: RunFollower, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conductor.cli.run_follower._DAEMON_CHECK_SECONDS", 3600.0)
     submit(shell.home, "true", f"{RUN_ID}.a.1")
 
     assert follower.look().tasks[f"{RUN_ID}.a.1"].state == "queued"
@@ -291,6 +299,8 @@ def test_on_a_terminal_what_is_asked_is_asked_there_and_then(
 
     assert terminal.end() == code
     assert orchestra.wish(RUN_ID).approved == approved
+    assert terminal.seen.count("verifies a") == 1, "it is asked once"
+    assert "approved already" not in terminal.seen
 
 
 def test_ctrl_c_on_a_terminal_leaves_the_run_alone(shell: Shell, pair: Orchestra) -> None:
