@@ -290,14 +290,6 @@ def _foot(snapshot: Snapshot) -> list[Text]:
 
 
 def merge_queue_told(snapshot: Snapshot) -> list[str]:
-    """What is in the merge queue, in at most one line. What it is at comes with the orchestrator's heartbeat."""
+    """What is in the merge queue, one of it merged or checked now, in at most one line."""
     waiting = [one.step_id for one in snapshot.delegations if one.state is DelegationState.MERGING]
-    if not waiting:
-        return []
-    state = snapshot.beat.state if snapshot.beat else {}
-    current, phase = str(state.get("merging", "")), one_line(str(state.get("phase", "")), 40)
-    if current not in waiting:
-        return [f"merge queue: {names(waiting)}"]
-    others = [step_id for step_id in waiting if step_id != current]
-    rest = f", then {names(others)}" if others else ""
-    return [f"merge queue: {current}{f' ({phase})' if phase else ''}{rest}"]
+    return [f"merge queue: {names(waiting)}"] if waiting else []

@@ -159,7 +159,8 @@ def test_a_plan_that_exists_is_shown_without_a_daemon(shell: Shell, plan: str) -
     out = shell.ok("plan", plan).out
 
     assert "parser  Write the parser" in out
-    assert "claude · 10m00s" in out
+    assert "feature · complexity 3 · " in out
+    assert " · 10m00s" in out
     assert "tests is verified by\n      true" in out
     assert f"nothing runs yet: conductor run {plan}" in out
 
