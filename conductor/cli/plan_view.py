@@ -20,16 +20,22 @@ def plan_lines(plan: Plan, choices: Choices, workers: int) -> Iterator[str]:
     if plan.description and plan.description != plan.name:
         yield f"  {one_line(plan.description)}"
     yield from (f"  note: {one_line(note)}" for note in plan.notes)
-    waves = waves_of(plan.steps)
-    for number in range(1, max(waves.values(), default=0) + 1):
+    for number, steps in _by_wave(plan.steps).items():
         yield ""
         yield f"wave {number}"
-        for step in plan.steps:
-            if waves[step.id] == number:
-                yield from _step_lines(step, choices.get(step.id))
+        for step in steps:
+            yield from _step_lines(step, choices.get(step.id))
     yield ""
     yield from command_lines(plan)
     yield from expectation(plan.steps, choices, workers)
+
+
+def _by_wave(steps: Sequence[Step]) -> dict[int, list[Step]]:
+    waves = waves_of(steps)
+    found: dict[int, list[Step]] = {number: [] for number in sorted(set(waves.values()))}
+    for step in steps:
+        found[waves[step.id]].append(step)
+    return found
 
 
 def _step_lines(step: Step, choice: Choice | None) -> Iterator[str]:
@@ -100,6 +106,8 @@ def _cost(steps: Sequence[Step], firsts: Sequence[Candidate]) -> str:
     unknown = len(steps) - len(known)
     if not known:
         return "not known"
+    if not unknown and not any(known):
+        return "nothing"
     more = f" and what {many(unknown, 'step')} of unknown cost will take" if unknown else ""
     return f"about {money(sum(known))}{more}"
 

@@ -54,6 +54,7 @@ def test_what_nobody_knows_is_said_and_not_counted_as_nothing() -> None:
 
     assert "cost      about $0.50 and what 1 step of unknown cost will take" in told
     assert "duration  at least 1m00s with 3 workers, 1 step without an estimate not counted" in told
+    assert "cost      nothing" in text(Plan("p", steps[:1]), {"a": Choice((Candidate("command", usd_expected=0.0),))})
     unknown = text(Plan("p", (a_step("a"),)))
     assert "cost      not known" in unknown
     assert "duration  not known: no step has an estimate" in unknown

@@ -107,6 +107,13 @@ def test_what_was_not_merged_is_told_with_where_it_is_and_what_can_be_done() -> 
 
 
 def test_a_run_without_git_says_in_which_folder_everything_is() -> None:
-    run = a_run(status=RunStatus.COMPLETED, isolated=False, project=RUN_ID, workspace="/home/me/here", branch="")
+    run = a_run(status=RunStatus.FAILED, isolated=False, project=RUN_ID, workspace="/home/me/here", branch="")
+    failed = a_state(a_step("a"), StepStatus.FAILED, reason="exit 1")
+    rounds = {"a": an_open_round(failed, DelegationState.FAILED, worktree="/home/me/here")}
 
-    assert kept(a_snapshot(run=run), {}) == ["kept: everything is in /home/me/here"]
+    assert kept(a_snapshot(failed, run=run), rounds) == [
+        "kept: everything is in /home/me/here",
+        "failed: a: exit 1",
+        f"  what was said: conductor logs {RUN_ID}.a.1",
+        f"  try it anew: conductor runs retry {RUN_ID} a",
+    ]
