@@ -11,7 +11,7 @@ from conductor.cli.run_tables import steps_table
 from conductor.cli.snapshot import Snapshot
 from conductor.cli.wording import money, one_line
 from conductor.domain.durations import format_duration
-from conductor.domain.run import Delegation
+from conductor.domain.run import Delegation, RunStatus
 
 
 def page(snapshot: Snapshot, last_rounds: Mapping[str, Delegation], wip: int) -> Iterator[str]:
@@ -39,7 +39,7 @@ def _facts(snapshot: Snapshot) -> Iterator[str]:
         "project": run.project if run.isolated else "",
         "workspace": run.workspace,
         "autonomy": run.autonomy.value,
-        "branch": f"{run.branch}, lands on {run.target}" if run.branch else "",
+        "branch": "" if run.status is RunStatus.COMPLETED or not run.branch else f"{run.branch}, lands on {run.target}",
         "check": one_line(run.check),
         "planner": one_line(run.planner),
         "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started or run.created)),

@@ -99,6 +99,14 @@ def test_a_run_is_shown_as_json(shell: Shell, calculator: Orchestra) -> None:
     assert (found["steps"][2]["wave"], found["steps"][1]["files"]) == (2, ["calc/out.py"])
 
 
+def test_a_runs_own_branch_is_named_until_it_has_landed(shell: Shell, calculator: Orchestra) -> None:
+    assert f"conductor/{RUN_ID}, lands on main" in shell.ok("runs", "show", RUN_ID).out
+
+    calculator.end(RUN_ID)
+
+    assert f"conductor/{RUN_ID}, lands on main" not in shell.ok("runs", "show", RUN_ID).out
+
+
 def test_a_step_is_shown_in_full_with_every_round(shell: Shell, calculator: Orchestra) -> None:
     page = shell.ok("runs", "show", RUN_ID, "--step", "docs").out
 
