@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @click.option("--tag", default="", help="Of Task Master's file: which tag.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
 @click.pass_obj
-def plan(
-    home_flag: str | None, request: str, project: str, output: str | None, planner: str, tag: str, as_json: bool
-) -> int:
+def plan(home_flag: str | None, /, request: str, **given: Any) -> int:
     """Shows what a request comes to: the graph, its waves, who does what, the cost expected. Nothing runs.
 
     A model takes REQUEST apart, which needs a running conductord; the path of a PLAN is only read.
@@ -44,23 +42,23 @@ def plan(
     if os.path.exists(request):
         from conductor.cli.plan_files import read
 
-        _tell(desk, read(request, tag=tag), "", output, as_json=as_json)
+        _tell(desk, read(request, tag=given["tag"]), "", given)
         return CliExit.WELL
-    return _plan_request(desk, request, project, planner, (output, as_json))
+    return _plan_request(desk, request, given)
 
 
-def _plan_request(desk: Desk, request: str, project: str, planner: str, told: tuple[str | None, bool]) -> int:
+def _plan_request(desk: Desk, request: str, given: dict[str, Any]) -> int:
     from conductor.app.orchestration import RunOptions, start_run
 
     check_request(request)
-    options = RunOptions(plan_only=True, planner=planner, workspace=os.getcwd())
-    run = start_run(desk.layout, desk.settings, plan=None, request=request, project=project, options=options)
+    options = RunOptions(plan_only=True, planner=given["planner"], workspace=os.getcwd())
+    run = start_run(desk.layout, desk.settings, plan=None, request=request, project=given["project"], options=options)
     snapshot = _until_planned(desk, run)
     if snapshot.run.status is not RunStatus.WAITING:
         click.echo(f"conductor: {_why_not(snapshot)}", err=True)
         return CliExit.TASK_FAILED
     found = plan_of(snapshot.run, snapshot.steps)
-    _tell(desk, found, run.id, told[0], as_json=told[1])
+    _tell(desk, found, run.id, given)
     return CliExit.WELL
 
 
@@ -115,13 +113,14 @@ def choices_for(desk: Desk, found: Plan) -> Choices:
     return {state.step.id: choice for _, state, choice in preview(desk.layout, desk.settings, found)}
 
 
-def _tell(desk: Desk, found: Plan, run_id: str, output: str | None, *, as_json: bool) -> None:
+def _tell(desk: Desk, found: Plan, run_id: str, given: dict[str, Any]) -> None:
+    output = given["output"]
     choices = choices_for(desk, found)
     if output:
         from conductor.cli.plan_files import write
 
         write(found, output)
-    if as_json:
+    if given["as_json"]:
         click.echo(json.dumps(plan_facts(found, choices, run_id, desk.settings.workers), indent=1))
         return
     from conductor.cli.plan_view import plan_lines
