@@ -89,8 +89,14 @@ class Driver:
                 self._planning.tick()
             case RunStatus.RUNNING:
                 self._ask_or_begin()
+                self._finish()
             case RunStatus.FINISHING:
-                self._finishing.tick()
+                self._finish()
+
+    def _finish(self) -> None:
+        """At once when the last step is over: no wait of the loop lies between."""
+        if self.run.status is RunStatus.FINISHING:
+            self._finishing.tick()
 
     def _ask_or_begin(self) -> None:
         ask = before_start(self.run, self._unseen()) or before_wave(self.run, self.board.states.values())
@@ -251,7 +257,7 @@ class Driver:
         named = ", ".join(state.step.id for state in (review or failed)[:10])
         status, what = (RunStatus.NEEDS_REVIEW, "need review") if review else (RunStatus.FAILED, "failed")
         kept = f"; what is merged is on branch {self.run.branch}" if self.run.branch else ""
-        end_run(self._tools, self.board, status, f"{len(review or failed)} steps {what}: {named}{kept}")
+        end_run(self._tools, self.board, status, f"{_counted(len(review or failed), what)}: {named}{kept}")
 
     def end(self, status: RunStatus, reason: str) -> None:
         """No more steps; what runs is cancelled and its work kept."""
@@ -273,3 +279,8 @@ class Driver:
         left = [state.step.id for state in self.board.in_status(StepStatus.PENDING, StepStatus.BLOCKED)]
         self.board.set_steps(left, status=StepStatus.CANCELLED, reason=reason, ended=now)
         end_run(self._tools, self.board, status, reason)
+
+
+def _counted(count: int, what: str) -> str:
+    """`1 step failed`, `2 steps need review`."""
+    return f"{count} steps {what}" if count != 1 else f"1 step {what.replace('need ', 'needs ')}"
