@@ -232,7 +232,7 @@ class Rounds:
         rounds.append(over)
         order = self._order(state.step, self._tools.router.choose(state.step), _failed_of(rounds))
         verdict: Next = after_failure(status, reason, rounds, order if by_agent else ())
-        self._keep(over)
+        over = self._kept(over)
         if by_agent and status not in (Status.CANCELLED, Status.BUDGET):
             self._learn(delegation, succeeded=False)
         if isinstance(verdict, TryAgain):
@@ -260,15 +260,17 @@ class Rounds:
 
     # -- helpers
 
-    def _keep(self, delegation: Delegation) -> None:
-        """What a failed round left stays under a ref."""
+    def _kept(self, delegation: Delegation) -> Delegation:
+        """What a failed round left stays under a ref; with its commit, where it left anything."""
         if self._tools.repository is None or not delegation.worktree:
-            return
+            return delegation
         step = self._board.states[delegation.step_id].step
         try:
-            self._tools.repository.take(self._board.run, step, delegation)
+            taken = self._tools.repository.take(self._board.run, step, delegation)
         except RepositoryBroken as error:
             self._tools.log.warning("work_not_kept", task=delegation.task_id, error=str(error))
+            return delegation
+        return replace(delegation, work=taken.work) if taken.paths else delegation
 
     def _release(self, delegation: Delegation) -> None:
         """The files are free at once, the worktree goes when nothing else is to be done."""

@@ -38,6 +38,25 @@ def test_a_run_without_git_needs_no_repository(tmp_path: Path) -> None:
     assert world.statuses() == {"a": "completed", "b": "completed"}
 
 
+def test_a_run_without_git_is_over_in_the_pass_that_hears_of_its_last_step(tmp_path: Path) -> None:
+    world = World(str(tmp_path), isolated=False)
+    world.run(step("a"))
+    world.tick()
+    world.work()
+    world.work()
+
+    assert world.tick()
+
+
+def test_what_a_failed_step_left_is_told_by_its_commit(world: World) -> None:
+    world.outcome = lambda task_id: Outcome.FAILED
+    world.run(step("a", agent="command"))
+
+    world.go()
+
+    assert [one.work for one in world.store.delegations("r-aaaaaaaa", "a")] == ["r-aaaaaaaa.a.1"]
+
+
 def test_steps_that_touch_the_same_files_are_never_in_progress_together(world: World) -> None:
     together: list[set[str]] = []
     world.outcome = lambda task_id: together.append({one.spec.id for one in world.running}) or Outcome.SUCCESS  # type: ignore[func-returns-value]
