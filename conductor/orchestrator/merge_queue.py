@@ -61,7 +61,7 @@ class _Checking:
 
 
 class MergeQueue:
-    """`tick` takes it as far as it goes without waiting; the loop waits for `fileno`."""
+    """Nothing here waits: the loop does, for `fileno`."""
 
     def __init__(self, tools: Tools, rules: Callable[[], Rules]) -> None:
         self._tools = tools
@@ -99,15 +99,21 @@ class MergeQueue:
         """The orchestrator ends: what was on its way is taken up again by the next one."""
         self._tools.checks.stop()
 
-    def tick(self, now: float) -> None:
+    def hear(self, now: float) -> None:
+        """Whether the check is over, and what follows from it."""
         if self._now is not None:
             result = self._tools.checks.take(now)
-            if result is None:
-                return
-            checking, self._now = self._now, None
-            self._checked(checking, result)
-        while self._now is None and self._items:
+            if result is not None:
+                checking, self._now = self._now, None
+                self._checked(checking, result)
+
+    def go_on(self) -> bool:
+        """Begins with the next one where nothing is on its way; whether there is more to do at once. One at a call:
+        what became ready by it starts first."""
+        if self._now is None and self._items:
             self._begin(self._items.popleft())
+            return self._now is None
+        return False
 
     def _begin(self, item: MergeItem) -> None:
         try:

@@ -82,10 +82,10 @@ class Orchestrator:
         self._hear_results()
         self._scan(now)
         self._hear_people()
-        self._queue.tick(now)
+        self._queue.hear(now)
         self._drive()
         self._start_steps()
-        self._tidy()
+        self._go_on()
         self._wind_clocks(now)
         self._tell_the_world(now)
 
@@ -199,10 +199,12 @@ class Orchestrator:
             if driver.run.status is not RunStatus.WAITING and not self._limits.hold_up(driver.board, self._queue, now):
                 driver.spend(passed)
 
-    def _tidy(self) -> None:
+    def _go_on(self) -> None:
         """What can wait, a piece at each pass, so that nothing waits for it."""
-        tidied = [driver.tidy() for driver in self._drivers.values()]
-        self._has_more = any(tidied)
+        self._has_more = self._queue.go_on()
+        if not self._has_more:
+            tidied = [driver.tidy() for driver in self._drivers.values()]
+            self._has_more = any(tidied)
 
     # -- telling
 
