@@ -17,6 +17,7 @@ from conductor.domain.errors import NoSuchTask, UsageError
 from conductor.domain.home import Home
 from conductor.domain.lines import ResultLine, format_result
 from conductor.domain.view import Ended
+from conductor.kit.segments import end_of
 from conductor.queue.layout import Layout
 
 _POLL_SECONDS = 0.1
@@ -31,7 +32,7 @@ _BYTES_A_LINE = 1200
 def results(home_flag: str | None, follow: bool, lines: int, as_json: bool) -> None:
     """Shows the last lines of results.txt: task-id|worker-id|STATUS|timestamp|preview."""
     path = open_layout(home_flag, os.environ).home.results
-    start = max(0, os.stat(path).st_size - lines * _BYTES_A_LINE)
+    start = max(0, end_of(path) - lines * _BYTES_A_LINE)
     follower = ResultsFollower(path, start)
     last = follower.fresh()
     for line in (last[1:] if start else last)[-lines:] if lines else []:

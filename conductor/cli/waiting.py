@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 import click
 
@@ -14,6 +15,7 @@ from conductor.domain.exits import CliExit
 from conductor.domain.lines import ResultLine, parse_result
 from conductor.domain.outcome import Status
 from conductor.domain.view import Ended
+from conductor.kit.segments import Follower
 from conductor.queue.layout import Layout
 
 _POLL_SECONDS = 0.05
@@ -21,34 +23,20 @@ _DAEMON_CHECK_SECONDS = 5.0
 
 
 class ResultsFollower:
-    """Whole lines of results.txt as they are appended, from `position` on."""
+    """Whole lines of results.txt as they are appended, from the position `position` on (None: what comes from now
+    on), also while it is rotated."""
 
     def __init__(self, path: str, position: int | None = None) -> None:
-        self._path = path
-        self._position = self._size() if position is None else position
+        self._follower = Follower(path, position)
 
     def fresh(self) -> list[ResultLine]:
         """Lines that came since the last call; a line that can't be read is passed over."""
-        if self._size() <= self._position:
-            return []
-        with open(self._path, "rb") as file:
-            file.seek(self._position)
-            arrived = file.read()
-        whole = arrived[: arrived.rfind(b"\n") + 1]
-        self._position += len(whole)
         found = []
-        for line in whole.decode("utf-8", "replace").split("\n")[:-1]:
-            try:
-                found.append(parse_result(line))
-            except BadTask:
-                continue
+        while lines := self._follower.read():
+            for line in lines.decode("utf-8", "replace").split("\n")[:-1]:
+                with suppress(BadTask):
+                    found.append(parse_result(line))
         return found
-
-    def _size(self) -> int:
-        try:
-            return os.stat(self._path).st_size
-        except FileNotFoundError:
-            return 0
 
 
 def wait_for(layout: Layout, task_ids: list[str], timeout_seconds: float | None = None) -> int:

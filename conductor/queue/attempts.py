@@ -241,6 +241,17 @@ class Attempts:
         self._results.sync()
         self.settle(name, record)
 
+    def rotate_results(self, largest: int, keep: int, told: int) -> bool:
+        """Begins results.txt anew when it is larger than `largest`. What holds a line that was not told yet (from the
+        position `told` on), or that recovery may look for, stays besides the last `keep` older segments."""
+        if not self._results.is_larger(largest):
+            return False
+        with self._files.lock:
+            folders = (self._layout.claimed, self._layout.finishing)
+            owned = [entry for folder in folders for _, entry in self._files.owned_entries(folder)]
+            records = [record for entry in owned if (record := self.read_attempt(entry))]
+            return self._results.rotate(largest, keep, min([told, *(one["results_size"] for one in records)]))
+
     def read_attempt(self, entry: Entry) -> dict[str, Any] | None:
         """The record of the attempt that an owned entry stands for, when its worker got so far."""
         record = read_record(self._home.attempt(entry.task_id, entry.tries.started))

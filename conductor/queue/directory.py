@@ -66,6 +66,10 @@ class DirectoryQueue:
         entries = [entry for folder in folders for _, entry in self._files.owned_entries(folder)]
         return [(entry.task_id, entry.tries.started, entry.owner) for entry in entries]
 
+    def rotate_results(self, largest: int, keep: int, told: int) -> bool:
+        """See Attempts; `told`: the position up to which somebody who has to tell them all has read."""
+        return self._attempts.rotate_results(largest, keep, told)
+
     # -- changing one's mind
 
     def cancel(self, task_id: str, worker_id: str) -> str:

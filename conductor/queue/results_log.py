@@ -1,8 +1,14 @@
-"""results.txt: append-only, one whole line a finished attempt, never a torn line before another."""
+"""results.txt: one whole line a finished attempt, never a torn line before another. See `kit.segments` for positions.
+
+A record holds the position at which results.txt ended before its line was written, so recovery finds that very line,
+in whatever segment it lies now; a segment goes only when no attempt whose record is there has yet to move on.
+"""
 
 from __future__ import annotations
 
 import os
+
+from conductor.kit.segments import Follower, drop_torn_tail, end_of, open_to_append, prune, rotate
 
 _CHUNK = 65536
 
@@ -14,17 +20,21 @@ class ResultsLog:
         self._path = path
 
     def size(self) -> int:
-        """Bytes at present: no line that is still to be written will begin before this, torn tails apart."""
+        """The position of its end: no line that is still to be written will begin before this, torn tails apart."""
+        return end_of(self._path)
+
+    def is_larger(self, largest: int) -> bool:
+        """Whether the file that is written to has more than `largest` bytes."""
         try:
-            return os.stat(self._path).st_size
+            return os.stat(self._path).st_size > largest
         except FileNotFoundError:
-            return 0
+            return False
 
     def append(self, line: bytes) -> None:
         """Writes `line` after the last whole line. On an error nothing of it stays."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = open_to_append(self._path)
         try:
-            end = self._drop_torn_tail(descriptor)
+            end = drop_torn_tail(descriptor)
             try:
                 written = os.write(descriptor, line)
                 while written < len(line):
@@ -36,34 +46,28 @@ class ResultsLog:
             os.close(descriptor)
 
     def sync(self) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return  # renamed since: synced before that
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
-    def holds(self, line: bytes, from_size: int) -> bool:
-        """Whether that very line stands at or after `from_size`."""
+    def holds(self, line: bytes, from_position: int) -> bool:
+        """Whether that very line stands at or after `from_position`. The queue lock is held."""
+        # One line back: a torn tail before the position may have been cut and this line begin there.
+        follower = Follower(self._path, max(0, min(from_position, self.size()) - _CHUNK))
         try:
-            with open(self._path, "rb") as file:
-                # One line back: a torn tail before `from_size` may have been cut and this line begin there.
-                file.seek(max(0, min(from_size, self.size()) - _CHUNK))
-                return line in file.read().splitlines(keepends=True)
-        except FileNotFoundError:
-            return False
+            return any(line in lines.splitlines(keepends=True) for lines in iter(follower.read, b""))
+        finally:
+            follower.close()
 
-    def _drop_torn_tail(self, descriptor: int) -> int:
-        """Cuts what follows the last line end, and returns the size then."""
-        end = os.fstat(descriptor).st_size
-        if end == 0 or os.pread(descriptor, 1, end - 1) == b"\n":
-            return end
-        start = end
-        while start > 0:
-            step = min(_CHUNK, start)
-            position = os.pread(descriptor, step, start - step).rfind(b"\n")
-            if position >= 0:
-                start = start - step + position + 1
-                break
-            start -= step
-        os.ftruncate(descriptor, start)
-        return start
+    def rotate(self, largest: int, keep: int, needed_from: int) -> bool:
+        """Begins anew when it has more than `largest` bytes; `keep` older segments stay, and what holds anything from
+        the position `needed_from` on. The queue lock is held."""
+        if not (self.is_larger(largest) and rotate(self._path)):
+            return False
+        prune(self._path, keep, needed_from - _CHUNK)
+        return True

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from conductor.domain.lines import ResultLine, format_result
 from conductor.domain.outcome import Status
 from conductor.kit.inotify import Inotify
-from conductor.orchestrator import results_feed as module
 from conductor.orchestrator.results_feed import FileResultsFeed
 from tests.support import eventually
 
@@ -157,11 +156,10 @@ def test_a_doorbell_that_is_missing_leaves_no_descriptor_open(tmp_path: Path) ->
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_long_files_are_read_in_pieces(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AT_ONCE", 100)
+def test_long_files_are_read_in_pieces(room: Room) -> None:
     tasks = [f"t-{number}" for number in range(300)]
 
-    room.append("".join(map(line, tasks)))
+    room.append("".join(line(task, preview="long " * 400) for task in tasks))
 
     assert room.take() == tasks
 
