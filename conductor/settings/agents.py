@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -13,8 +12,11 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from conductor.domain.agent_setup import AgentSetup, Autonomy, ProviderSetup
 from conductor.domain.exposure import is_exposed, is_private
 from conductor.domain.providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
+from conductor.settings.faults import whats_in
 from conductor.settings.generic import GenericOptions
+from conductor.settings.nearest import unknown
 from conductor.settings.orchestration import OrchestratorSettings
+from conductor.settings.places import Key
 from conductor.settings.values import Bytes, Name, Strict
 
 
@@ -69,6 +71,10 @@ class AgentSettings(Strict):
     memory: Bytes | None = Field(None, description="what one run takes at its peak")
 
 
+SetupFault = tuple[Key, str]
+"""The way to what is wrong in the settings, and what is."""
+
+
 def setups_of(
     agents: Mapping[str, AgentSettings],
     providers: Mapping[str, ProviderSettings],
@@ -80,9 +86,38 @@ def setups_of(
 
     `simulate` is the address of a `conductor sim`: every provider is found there then. Raises ValueError.
     """
-    known = {name: _provider(name, providers, simulate) for name in {*KNOWN_PROVIDERS, *providers}}
-    named = {**{kind: AgentSettings.model_validate({}) for kind in kinds}, **agents}
-    return {name: _setup(name, one, known, autonomy) for name, one in named.items()}
+    faults = setup_faults(agents, providers, simulate, kinds)
+    if faults:
+        raise ValueError("; ".join(f"{'.'.join(map(str, key))}: {what}" for key, what in faults))
+    known = _known_providers(providers, simulate)
+    return {name: _setup(name, one, known, autonomy) for name, one in _named(agents, kinds).items()}
+
+
+def setup_faults(
+    agents: Mapping[str, AgentSettings],
+    providers: Mapping[str, ProviderSettings],
+    simulate: str,
+    kinds: Iterable[str] = DEFAULT_PROVIDER,
+) -> list[SetupFault]:
+    """What only all of them together show to be wrong."""
+    known = _known_providers(providers, simulate)
+    no_address = [name for name, setup in known.items() if not setup.base_url]
+    faults: list[SetupFault] = [(("providers", name, "base_url"), "must be given") for name in no_address]
+    for name, one in _named(agents, kinds).items():
+        kind, provider = one.kind or name, _provider_name(one, name)
+        if provider != "none" and provider not in known:
+            what = f"no provider {provider!r}: there is {', '.join(sorted(known))}"
+            faults.append((("agents", name, "provider"), what))
+        faults.extend(_option_faults(("agents", name), kind, one.model_extra or {}))
+    return faults
+
+
+def _named(agents: Mapping[str, AgentSettings], kinds: Iterable[str]) -> dict[str, AgentSettings]:
+    return {**{kind: AgentSettings.model_validate({}) for kind in kinds}, **agents}
+
+
+def _known_providers(providers: Mapping[str, ProviderSettings], simulate: str) -> dict[str, ProviderSetup]:
+    return {name: _provider(name, providers, simulate) for name in {*KNOWN_PROVIDERS, *providers}}
 
 
 def _provider(name: str, providers: Mapping[str, ProviderSettings], simulate: str) -> ProviderSetup:
@@ -96,25 +131,24 @@ def _provider(name: str, providers: Mapping[str, ProviderSettings], simulate: st
         account=given.account,
         concurrency=given.concurrency,
     )
-    if simulate:
-        return replace(setup, base_url=simulate.rstrip("/"), key=SIMULATED_KEY)
-    if not setup.base_url:
-        raise ValueError(f"provider {name}: say its base_url")
-    return setup
+    return replace(setup, base_url=simulate.rstrip("/"), key=SIMULATED_KEY) if simulate else setup
 
 
-def _generic_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return GenericOptions.model_validate(given).model_dump(mode="json")
-    except ValidationError as error:
-        faults = "; ".join(_generic_fault(dict(fault)) for fault in error.errors())
-        raise ValueError(f"agent {name}: {faults}") from None
+def _provider_name(agent: AgentSettings, name: str) -> str:
+    return agent.provider or DEFAULT_PROVIDER.get(agent.kind or name, "none")
 
 
-def _generic_fault(fault: dict[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"] if "[" not in str(part))
-    said = "unknown" if fault["type"] == "extra_forbidden" else str(fault["msg"]).removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
+def _option_faults(key: Key, kind: str, options: Mapping[str, Any]) -> list[SetupFault]:
+    """Of what stands beside the settings that every agent has."""
+    if kind == "generic":
+        try:
+            GenericOptions.model_validate(options)
+        except ValidationError as error:
+            return whats_in(error, options, key)
+    if kind not in _OPTIONS:
+        return []  # a plug-in's
+    known = (*AgentSettings.model_fields, *_OPTIONS[kind])
+    return [((*key, option), unknown(option, known)) for option in options if option not in _OPTIONS[kind]]
 
 
 _LOOP_OPTIONS = ("max_turns", "budget_tokens", "window", "max_tokens", "silence_seconds", "tools", "path", "extra")
@@ -133,21 +167,14 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 def _setup(name: str, given: AgentSettings, providers: Mapping[str, ProviderSetup], autonomy: Autonomy) -> AgentSetup:
     kind = given.kind or name
-    provider = given.provider or DEFAULT_PROVIDER.get(kind, "none")
-    if provider != "none" and provider not in providers:
-        raise ValueError(f"agent {name}: no provider {provider!r}: there is {', '.join(sorted(providers))}")
     options: dict[str, Any] = dict(given.model_extra or {})
     if kind == "generic":
-        options = _generic_options(name, options)
-    for option in options if kind in _OPTIONS else ():
-        if option not in _OPTIONS[kind]:
-            near = difflib.get_close_matches(option, (*AgentSettings.model_fields, *_OPTIONS[kind]), n=1)
-            raise ValueError(f"agents.{name}.{option}: unknown" + (f", did you mean {near[0]}?" if near else ""))
+        options = GenericOptions.model_validate(options).model_dump(mode="json")
     return AgentSetup(
         name=name,
         kind=kind,
         binary=given.bin,
-        provider=providers.get(provider),
+        provider=providers.get(_provider_name(given, name)),
         gate=given.gate,
         model=given.model,
         thinking=given.thinking,

@@ -51,7 +51,7 @@ class TaskAmounts(Strict):
 class ProjectAmounts(Amounts):
     """One project's own budget for a UTC day, in place of `project`; `task`: for each of its tasks."""
 
-    task: TaskAmounts | None = None
+    task: TaskAmounts | None = Field(None, description="for each of its tasks")
 
 
 class BudgetSettings(Strict):

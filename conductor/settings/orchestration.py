@@ -14,7 +14,7 @@ AgentAndModel = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(
 
 
 class HeartbeatSettings(Strict):
-    every: Seconds = 30.0
+    every: Seconds = Field(30.0, description="how often it gives a sign of life")
     stale: Seconds = Field(600.0, description="an orchestrator that said nothing for so long is ended and replaced")
     stopped: Seconds = Field(3600.0, description="and after this it is called stopped")
 
@@ -38,11 +38,11 @@ class OrchestratorSettings(Strict):
     timeout: Seconds = Field(14400.0, description="how long a run may take, without the time it waits for people")
     bounces: int = Field(2, ge=0, le=20, description="how often the merge queue sends a step back")
     check: str = Field("", description="the command that must pass before a merge; empty: found by the files")
-    check_timeout: Seconds = 1800.0
+    check_timeout: Seconds = Field(1800.0, description="how long the check may run")
     allow_commands: tuple[str, ...] = Field((), description="globs of commands that a model may write unseen")
     push: bool = Field(False, description="push the target branch when a run has landed")
     pull_request: bool = Field(False, description="push the run's branch and open a pull request instead of landing")
-    remote: str = Field("origin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    remote: str = Field("origin", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="where is pushed to")
     guard_checkout: bool = Field(True, description="work is held for a person when the main checkout changed under it")
     undeclared_files: bool = Field(False, description="a step may touch files that it did not declare")
 
@@ -54,5 +54,5 @@ class OrchestrationSettings(OrchestratorSettings):
     roots: tuple[str, ...] = Field((), description="further folders below which projects may lie; none: anywhere")
     store: str = Field("sqlite", description="the entry point of conductor.storage that keeps projects and runs")
     store_location: str = Field("", description="what that store is told; empty: conductor.db in the home")
-    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    heartbeat: HeartbeatSettings = Field(HeartbeatSettings.model_validate({}), description="its sign of life")
     route_depth: int = Field(2, ge=1, le=10, description="how many candidates are tried, twice each")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from conductor.domain.durations import parse_duration
 from conductor.domain.errors import UsageError
@@ -40,9 +40,22 @@ def _bytes(value: object) -> object:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, AfterValidator(_name)]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096)]
+_TIME = r"^ *(\d+(\.\d+)?(e[+-]?\d+)?|(\d+(\.\d+)? *(ms|s|m|h|d|w) *)+)$"
+_SIZE = r"^\s*\d+\s*([kKmMgG]?([iI]?[bB])?)\s*$"
+
+
+def _schema(unit: str, text: str, **number: object) -> WithJsonSchema:
+    return WithJsonSchema({"x-unit": unit, "anyOf": [number, {"type": "string", "pattern": text}]})
+
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(gt=0, allow_inf_nan=False),
+    _schema("seconds", _TIME, type="number", exclusiveMinimum=0),
+]
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{ID_PATTERN.pattern}$"})]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=4096), _schema("bytes", _SIZE, type="integer", minimum=4096)]
 
 
 ModelName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s-]\S*$")]

@@ -1,0 +1,1 @@
+"""Tests of the supervisor's parts, each by itself: no daemon is started here."""
