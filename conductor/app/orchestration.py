@@ -146,7 +146,8 @@ def ensure_project(layout: Layout, settings: Settings, name: str, description: s
         found = store.project(name)
         if found is not None:
             return found, False
-        created = make_project(store, settings, Wanted(name, description=description), os.environ, time.time())
+        wanted = Wanted(name, description=description)
+        created = make_project(layout.home, store, settings, wanted, os.environ, time.time())
         return created.project, True
     finally:
         store.close()

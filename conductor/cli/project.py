@@ -82,7 +82,8 @@ def create(home_flag: str | None, /, name: str, **options: Any) -> None:
     from conductor.projects.creating import Wanted
 
     with _office(home_flag) as office:
-        created = make_project(office.store, office.settings, Wanted(name, **options), os.environ, time.time())
+        wanted, home = Wanted(name, **options), office.layout.home
+        created = make_project(home, office.store, office.settings, wanted, os.environ, time.time())
     for line in created.told:
         click.echo(line, err=True)
     click.echo(created.project.workspace)

@@ -69,6 +69,14 @@ def test_create_prints_the_folder_and_says_what_it_did(shell: Shell) -> None:
     assert [one["name"] for one in shell.ok("project", "list", "--json").json] == ["shop"]
 
 
+def test_create_refuses_a_place_in_conductors_own_home(shell: Shell) -> None:
+    answer = shell("project", "create", "shop", "--path", f"{shell.home.path}/projects/shop")
+
+    assert answer.code == 2
+    assert "lies in conductor's home" in answer.err
+    assert not Path(shell.home.path, "projects/shop/.git").exists()
+
+
 def test_create_takes_a_repository_as_it_is_and_may_be_done_again(shell: Shell) -> None:
     place = new_repository(Path(shell.cwd, "theirs"), "trunk")
     commit(place, "a.txt")
