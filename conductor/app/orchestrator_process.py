@@ -110,7 +110,7 @@ def rules_of(settings: Settings, project: str) -> Rules:
         bounces=chosen.bounces,
         check=chosen.check,
         check_timeout_seconds=chosen.check_timeout,
-        planner=chosen.planner,
+        planner=chosen.planner or _default_planner(settings),
         resolver=chosen.resolver or "",
         reviewer=chosen.reviewer or "",
         allow_commands=chosen.allow_commands,
@@ -120,6 +120,17 @@ def rules_of(settings: Settings, project: str) -> Rules:
         route_depth=settings.orchestrator.route_depth,
         beat_seconds=settings.orchestrator.heartbeat.every,
     )
+
+
+def _default_planner(settings: Settings) -> tuple[str, ...]:
+    """The default agent, where it is one that answers: a home that `conductor init` made can plan."""
+    from conductor.agents.access import abilities_of
+    from conductor.agents.registry import installed_kinds
+    from conductor.app.setups import chosen_setups
+
+    kinds = installed_kinds()
+    setup = chosen_setups(settings, kinds).get(settings.agent)
+    return (settings.agent,) if setup is not None and abilities_of(setup, kinds).prompted else ()
 
 
 def make_tools(layout: Layout, settings: Settings, name: str, store: Store, owner: str) -> Tools:

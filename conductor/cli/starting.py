@@ -42,6 +42,14 @@ TEMPLATE = """\
 # budgets: {{}}              # task: {{usd: 2}}, day: {{usd: 40, runs_per_hour: 60}}, projects: {{shop: {{usd: 9}}}}
 # prices: prices.yaml        # prices of models, over the shipped ones
 
+# orchestrator:              # projects and plans; autonomy, check, wip, ... of one project: projects.NAME.orchestrator
+#   planner: []              # who takes requests apart, the best one first: [claude:opus, codex]
+#   autonomy: full           # who says go: manual, to each wave; confirm, to the plan; full
+#   check: ""                # must pass before each merge; found by the project's files by default
+#   allow_commands: []       # commands that a model may write unseen: ["pytest *"]
+#   projects_dir: ~/projects
+# routing: {{submit: false}}   # true: tasks that name no agent and no model go to who suits them best
+
 # timeout: 1h                # how long an attempt may run
 # stall_timeout: 10m         # how long an agent may say nothing; no limit by default
 # grace: 10s                 # between SIGTERM and SIGKILL for an agent

@@ -30,7 +30,9 @@ class OrchestratorSettings(Strict):
     """Defaults of every project; the same names under `projects.NAME` win."""
 
     autonomy: RunAutonomy = Field(RunAutonomy.FULL, description="who says go: manual, confirm or full")
-    planner: tuple[AgentAndModel, ...] = Field((), description="who takes requests apart, the best one first")
+    planner: tuple[AgentAndModel, ...] = Field(
+        (), description="who takes requests apart, the best one first; none: the default agent, if it asks a model"
+    )
     resolver: AgentAndModel | None = Field(None, description="who gets a conflict that its own step could not solve")
     reviewer: AgentAndModel | None = Field(None, description="the manager model: who reviews a run at its end")
     wip: int = Field(0, ge=0, le=10_000, description="steps of a project in progress at once; 0: twice the workers")

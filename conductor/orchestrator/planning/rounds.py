@@ -12,13 +12,14 @@ MOST_TIMES_AGAIN = 2
 
 _FAULTS_TOLD = 5
 _NO_PLANNER = """\
-can't take the request apart: no planner is configured. Name one in conductor.yaml
+can't take the request apart: no planner is configured, nor a default agent that asks a model. Name one in
+conductor.yaml
 
   orchestrator:
     planner: [claude:opus]        # agent or agent:model, the best one first
 
-(`conductor init` does it for the agents that are installed here), or write the plan by hand and run it with
-`conductor run plan.yaml --project NAME`:
+(`conductor agents` shows which are here; `conductor init` makes one the default), or write the plan by hand and run it
+with `conductor run plan.yaml --project NAME`:
 
   name: dark-mode
   steps:
