@@ -85,7 +85,10 @@ def test_the_demo_ends_as_it_says(home: Home, tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "|RETRY|" in ran.stdout
-    assert ran.stdout.rstrip().endswith("on a simulated model, and 1 failed")
+    assert "on a SIMULATED model" in ran.stdout
+    assert "feat: calculator - 5 tasks completed" in ran.stdout
+    assert "Ran 6 tests" in ran.stdout
+    assert ran.stdout.rstrip().endswith("5 steps of a simulated model's plan were merged, and their tests pass")
     assert list(tmp_path.glob("conductor-demo-*")) == [], "it cleans up"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 import click
 
 from conductor.app import open_layout, quick_queue, ring_doorbell
+from conductor.cli.demo_build import build_and_show, settings_of
 from conductor.cli.waiting import ResultsFollower
 from conductor.domain.durations import format_duration
 from conductor.domain.errors import ConductorError
@@ -41,7 +43,7 @@ TASKS = {
 }
 ASKED = "Write a Python function to calculate fibonacci numbers, in fibonacci.py"
 CHECK = "python3 -c 'import fibonacci; assert fibonacci.fibonacci(7) == [0, 1, 1, 2, 3, 5, 8]'"
-SETTINGS = b"agents: {anthropic: {pool: api}}\npools: {api: {workers: 1}}\n"
+SETTINGS = {"agents": {"anthropic": {"pool": "api"}}, "pools": {"api": {"workers": 2}}}
 
 
 @click.command()
@@ -49,7 +51,7 @@ SETTINGS = b"agents: {anthropic: {pool: api}}\npools: {api: {workers: 1}}\n"
 @click.option("--tree", type=click.Path(exists=True, file_okay=False), default=".", help="Whose files to work on.")
 def demo(workers: int, tree: str) -> int:
     """Runs seven real tasks over a folder's files through a conductord of its own; one is retried, one fails. An
-    eighth is an agent's, on a simulated model."""
+    eighth is an agent's, on a simulated model, which then builds a small project from a request, in merged commits."""
     from conductor.testing.sim import Sim
     from conductor.testing.sim.samples import FIBONACCI
 
@@ -62,8 +64,9 @@ def _demonstrate(workers: int, tree: str, model_url: str) -> int:
     home = tempfile.mkdtemp(prefix="conductor-demo-")
     environment = {**os.environ, "CONDUCTOR_HOME": home, "CONDUCTOR_SIMULATE": model_url}
     layout = open_layout(home, environment)
-    replace_file(layout.home.settings_file, SETTINGS)
-    click.echo(f"home {home} (removed at the end)\n$ conductord --workers {workers}")
+    settings = {**SETTINGS, "orchestrator": settings_of(home)}
+    replace_file(layout.home.settings_file, json.dumps(settings).encode())
+    click.echo(f"home {home} (removed at the end; ~demo below)\n$ conductord --workers {workers}")
     with open(f"{home}/conductord.log", "wb") as log:
         command = [sys.executable, "-P", "-m", "conductor.cli.daemon", "--workers", str(workers)]
         daemon = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -72,15 +75,17 @@ def _demonstrate(workers: int, tree: str, model_url: str) -> int:
         follower = ResultsFollower(layout.home.results)
         ids = _submit(layout, os.path.abspath(tree))
         statuses = _show_results(layout, follower, ids)
+        is_built = build_and_show(home, environment)
     finally:
         daemon.send_signal(signal.SIGTERM)
         code = daemon.wait(timeout=_DEADLINE_SECONDS)
         click.echo(f"$ kill -TERM {daemon.pid}\nconductord stopped, exit {code}")
         shutil.rmtree(home)
     wanted = {name: Status.FAILED if name == "hopeless" else Status.SUCCESS for name in ids}
-    as_meant = statuses == wanted and code == 0
+    as_meant = statuses == wanted and is_built and code == 0
     told = "7 succeeded, 1 of them at its second attempt, 1 of them an agent's on a simulated model, and 1 failed"
-    click.echo(f"all as meant: {told}" if as_meant else "NOT as meant")
+    built = "5 steps of a simulated model's plan were merged, and their tests pass"
+    click.echo(f"all as meant: {told}; {built}" if as_meant else "NOT as meant")
     return 0 if as_meant else 1
 
 
