@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from conductor.agents.registry import BUILT_IN, installed_kinds
 from conductor.app import accepting_queue, open_layout, ring_doorbell
+from conductor.app.submitting import Defaults, described, new_task_id, with_agent
 from conductor.cli.types import DURATION
 from conductor.domain.errors import BadTask, DuplicateTask, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.home import Home
 from conductor.domain.lines import parse_description, parse_task
-from conductor.domain.task import DEFAULT_POOL, TaskSpec, check_spec, parse_fallback
+from conductor.domain.task import DEFAULT_POOL, TaskSpec, check_spec
 from conductor.kit.ids import stamped_id
 from conductor.queue.layout import Layout
 from conductor.settings.source import raw_settings
-
-_TAG = re.compile(r"\s?\[(model|thinking):([^\[\]\s]+)\]")
 
 
 @click.command()
@@ -67,7 +63,7 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     layout = open_layout(home_flag, os.environ)
     home = layout.home
     settings = raw_settings(home, os.environ)
-    specs, fresh = _specs_of(description, options, _Defaults.of(settings, _chooser(home, settings)))
+    specs, fresh = _specs_of(description, options, Defaults.of(home, settings))
     accepted = _accept(layout, specs, fresh, if_absent=options["if_absent"])
     rung = _ring(home, specs)
     sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
@@ -82,55 +78,17 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     return CliExit.WELL
 
 
-@dataclass(frozen=True)
-class _Defaults:
-    """What the settings say of tasks that say nothing themselves. Unchecked: conductord checks them as it starts."""
-
-    agent: str
-    fallback: tuple[str, ...]
-    pools: dict[str, str]
-    """Agents that are set up, and the pool of each."""
-    choose: Callable[[TaskSpec], TaskSpec]
-    """Gives an agent and a model to a task that names neither, where the router is asked."""
-
-    @classmethod
-    def of(cls, settings: dict[str, Any], choose: Callable[[TaskSpec], TaskSpec]) -> _Defaults:
-        agents, fallback = settings.get("agents"), settings.get("fallback")
-        named = agents.items() if isinstance(agents, dict) else ()
-        return cls(
-            str(settings.get("agent") or ""),
-            tuple(map(str, fallback)) if isinstance(fallback, list) else (),
-            {str(name): str(one.get("pool") or "") if isinstance(one, dict) else "" for name, one in named},
-            choose,
-        )
-
-
-def _chooser(home: Home, settings: dict[str, Any]) -> Callable[[TaskSpec], TaskSpec]:
-    """Asks the router where `routing.submit` is on; it is made when the first task names nobody."""
-    routing = settings.get("routing")
-    if not isinstance(routing, dict) or not routing.get("submit"):
-        return lambda spec: spec
-
-    @cache
-    def made() -> Callable[[TaskSpec], TaskSpec]:
-        from conductor.app.routing import task_chooser
-
-        return task_chooser(home, os.environ)
-
-    return lambda spec: spec if spec.agent or spec.model else made()(spec)
-
-
-def _specs_of(description: str, options: dict[str, Any], defaults: _Defaults) -> tuple[list[TaskSpec], frozenset[str]]:
+def _specs_of(description: str, options: dict[str, Any], defaults: Defaults) -> tuple[list[TaskSpec], frozenset[str]]:
     """The tasks asked for, and which of their ids were made up here."""
     if description != "-":
         if options["lines"]:
             raise UsageError("--lines reads task lines from standard input: use `conductor submit --lines -`")
-        spec = _finished(_described(description), options, defaults, options["task_id"] or _new_id())
+        spec = _finished(described(description), options, defaults, options["task_id"] or new_task_id())
         return [spec], frozenset(() if options["task_id"] else (spec.id,))
     if options["task_id"]:
         raise UsageError("--id names one task, and `-` reads many: put ids into task lines with --lines")
     batch = stamped_id("b", time.time())
-    read = _read_line if options["lines"] else _described
+    read = _read_line if options["lines"] else described
     specs, fresh = [], set()
     for number, line in enumerate(_input_lines(), start=1):
         if not line.strip() or (options["lines"] and line.lstrip().startswith("#")):
@@ -158,14 +116,7 @@ def _read_line(line: str) -> TaskSpec:
     return replace(spec, id="") if line.startswith("|") else spec
 
 
-def _described(text: str) -> TaskSpec:
-    """A task from plain words, its inline tags taken out."""
-    tags = {match[1]: match[2] for match in _TAG.finditer(text)}
-    plain = _TAG.sub("", text).strip() if tags else text
-    return TaskSpec(id="", description=plain, model=tags.get("model", ""), thinking=tags.get("thinking", ""))
-
-
-def _finished(spec: TaskSpec, options: dict[str, Any], defaults: _Defaults, task_id: str) -> TaskSpec:
+def _finished(spec: TaskSpec, options: dict[str, Any], defaults: Defaults, task_id: str) -> TaskSpec:
     """`spec` with what the options say, an id, an agent and the time."""
     now_ms = int(time.time() * 1000)
     given = {
@@ -195,32 +146,11 @@ def _finished(spec: TaskSpec, options: dict[str, Any], defaults: _Defaults, task
         spec = replace(spec, env=(*spec.env, *(_variable(text) for text in options["env"])))
     if not spec.workspace and not options["lines"]:
         spec = replace(spec, workspace=os.getcwd())
-    return check_spec(_with_agent(spec, defaults))
+    return check_spec(with_agent(spec, defaults))
 
 
 def _ids(options: Sequence[str]) -> list[str]:
     return [one for option in options for one in map(str.strip, option.split(",")) if one]
-
-
-def _with_agent(spec: TaskSpec, defaults: _Defaults) -> TaskSpec:
-    spec = defaults.choose(spec)
-    agent = spec.agent or defaults.agent
-    if not agent:
-        raise UsageError(
-            "no agent: say --agent command to run the description as a shell command, or set `agent:` in "
-            "conductor.yaml (`conductor init` writes one)"
-        )
-    for name in (agent, *(parse_fallback(entry)[0] for entry in spec.fallback)):
-        if name not in defaults.pools and not _is_agent(name):
-            raise UsageError(f"no agent {name!r}: there is {', '.join(sorted({*installed_kinds(), *defaults.pools}))}")
-    others = tuple(entry for entry in defaults.fallback if entry != agent) if agent != "command" else ()
-    pool = defaults.pools.get(agent, "") if spec.pool == DEFAULT_POOL else ""
-    return replace(spec, agent=agent, pool=pool or spec.pool, fallback=spec.fallback or others)
-
-
-@cache
-def _is_agent(name: str) -> bool:
-    return name in BUILT_IN or name in installed_kinds()
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -228,10 +158,6 @@ def _variable(text: str) -> tuple[str, str]:
     if not equals:
         raise UsageError(f"--env {name}: write NAME=VALUE")
     return name, value
-
-
-def _new_id() -> str:
-    return stamped_id("t", time.time())
 
 
 def _accept(layout: Layout, specs: list[TaskSpec], fresh: frozenset[str], *, if_absent: bool) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from conductor.cli.submit import _Defaults, _finished, _read_line, submit
+from conductor.app.submitting import Defaults
+from conductor.cli.submit import _finished, _read_line, submit
 from conductor.domain.errors import BadTask, UsageError
 from conductor.domain.home import Home
 from conductor.domain.lines import format_task, parse_description, parse_task, seal, unseal
@@ -111,7 +112,7 @@ def test_ten_thousand_mutated_lines_are_accepted_whole_or_refused_with_a_reason(
         text = mutated(chance, number).decode("utf-8", "surrogateescape")
         # when each is read
         try:
-            spec = _finished(_read_line(parse_description(text)), options(), _Defaults("command", (), {}), "given")
+            spec = _finished(_read_line(parse_description(text)), options(), Defaults("command", (), {}), "given")
         except UsageError:
             refused += 1
             continue
