@@ -112,7 +112,9 @@ def test_ten_thousand_mutated_lines_are_accepted_whole_or_refused_with_a_reason(
         text = mutated(chance, number).decode("utf-8", "surrogateescape")
         # when each is read
         try:
-            spec = _finished(_read_line(parse_description(text)), options(), Defaults("command", (), {}), "given")
+            spec = _finished(
+                _read_line(parse_description(text)), options(), Defaults("command", (), {}, lambda spec: spec), "given"
+            )
         except UsageError:
             refused += 1
             continue
