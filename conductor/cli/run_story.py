@@ -126,8 +126,6 @@ def _kept_step(run: Run, state: StepState, last: Delegation | None) -> Iterable[
         yield f"  what was said: conductor logs {last.task_id}"
         if last.work and run.workspace:
             yield f"  its work is kept: git -C {run.workspace} show {last.work[:12]}"
-        elif last.worktree and not run.isolated:
-            yield f"  it worked in: {last.worktree}"
     if state.status is StepStatus.NEEDS_REVIEW:
         yield f"  take it as it is: conductor approve {run.id} --step {step_id}"
     yield f"  try it anew: conductor runs retry {run.id} {step_id}"
