@@ -61,12 +61,13 @@ def demo(workers: int, tree: str) -> int:
 
 
 def _demonstrate(workers: int, tree: str, model_url: str) -> int:
-    home = tempfile.mkdtemp(prefix="conductor-demo-")
+    folder = tempfile.mkdtemp(prefix="conductor-demo-")
+    home = f"{folder}/home"
     environment = {**os.environ, "CONDUCTOR_HOME": home, "CONDUCTOR_SIMULATE": model_url}
     layout = open_layout(home, environment)
-    settings = {**SETTINGS, "orchestrator": settings_of(home)}
+    settings = {**SETTINGS, "orchestrator": settings_of(f"{folder}/projects")}
     replace_file(layout.home.settings_file, json.dumps(settings).encode())
-    click.echo(f"home {home} (removed at the end; ~demo below)\n$ conductord --workers {workers}")
+    click.echo(f"home {home} ({folder} is removed at the end, and ~ below)\n$ conductord --workers {workers}")
     with open(f"{home}/conductord.log", "wb") as log:
         command = [sys.executable, "-P", "-m", "conductor.cli.daemon", "--workers", str(workers)]
         daemon = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -75,12 +76,12 @@ def _demonstrate(workers: int, tree: str, model_url: str) -> int:
         follower = ResultsFollower(layout.home.results)
         ids = _submit(layout, os.path.abspath(tree))
         statuses = _show_results(layout, follower, ids)
-        is_built = build_and_show(home, environment)
+        is_built = build_and_show(folder, environment)
     finally:
         daemon.send_signal(signal.SIGTERM)
         code = daemon.wait(timeout=_DEADLINE_SECONDS)
         click.echo(f"$ kill -TERM {daemon.pid}\nconductord stopped, exit {code}")
-        shutil.rmtree(home)
+        shutil.rmtree(folder)
     wanted = {name: Status.FAILED if name == "hopeless" else Status.SUCCESS for name in ids}
     as_meant = statuses == wanted and is_built and code == 0
     told = "7 succeeded, 1 of them at its second attempt, 1 of them an agent's on a simulated model, and 1 failed"

@@ -18,17 +18,17 @@ _DEADLINE_SECONDS = 60.0
 _SHORTENED = 100
 
 
-def settings_of(home: str) -> dict[str, Any]:
+def settings_of(projects_dir: str) -> dict[str, Any]:
     """What conductor.yaml says of orchestration. The check is named, so that nothing but Python has to be here."""
-    return {"projects_dir": f"{home}/work", "planner": ["anthropic"], "reviewer": "anthropic", "check": TESTS}
+    return {"projects_dir": projects_dir, "planner": ["anthropic"], "reviewer": "anthropic", "check": TESTS}
 
 
-def build_and_show(home: str, environment: Mapping[str, str]) -> bool:
-    """Builds the calculator and tells the story; whether all of it came about."""
+def build_and_show(folder: str, environment: Mapping[str, str]) -> bool:
+    """Builds the calculator and tells the story; whether all of it came about. `folder`: of the whole demo."""
     click.echo(f'\n$ conductor build "{REQUEST}" --project {PROJECT} --watch   # on a SIMULATED model')
     told = _conductor(environment, "build", REQUEST, "--project", PROJECT, "--watch")
     for line in told.stdout.splitlines():
-        click.echo(_short(line.replace(home, "~demo")))
+        click.echo(_short(line.replace(folder, "~")))
     if told.returncode:
         click.echo(f"exit {told.returncode}\n{told.stderr}")
         return False
@@ -37,11 +37,11 @@ def build_and_show(home: str, environment: Mapping[str, str]) -> bool:
     for line in _conductor(environment, "runs", "show", run, "--graph").stdout.splitlines():
         if "-->" in line or "[" in line:
             click.echo(line)
-    return _show_commits(f"{home}/work/{PROJECT}")
+    return _show_commits(f"{folder}/projects/{PROJECT}")
 
 
 def _show_commits(workspace: str) -> bool:
-    click.echo(f"$ git -C work/{PROJECT} log --oneline")
+    click.echo(f"$ git -C ~/projects/{PROJECT} log --oneline")
     commits = _run(["git", "-C", workspace, "log", "--oneline"]).stdout.rstrip()
     click.echo(commits)
     click.echo(f"$ {TESTS}")
