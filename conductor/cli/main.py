@@ -31,6 +31,7 @@ COMMANDS = {
     "cancel": "conductor.cli.changing:cancel",
     "retry": "conductor.cli.changing:retry",
     "status": "conductor.cli.live:status",
+    "top": "conductor.cli.top:top",
     "scale": "conductor.cli.live:scale",
     "pause": "conductor.cli.live:pause",
     "resume": "conductor.cli.live:resume",
