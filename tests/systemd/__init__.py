@@ -1,0 +1,1 @@
+"""The units of systemd, their installation, and keys that systemd holds."""
