@@ -81,7 +81,7 @@ def _new_run(settings: Settings, project: Project | None, request: str, options:
         workspace=project.workspace if project else os.path.abspath(options.workspace or os.getcwd()),
         isolated=project is not None,
         autonomy=options.autonomy or chosen.autonomy,
-        sequential=options.sequential or chosen.sequential,
+        sequential=options.sequential or chosen.spawn == "sequential",
         wip=options.wip,
         timeout_seconds=options.timeout_seconds or chosen.timeout,
         target=project.target if project else "",

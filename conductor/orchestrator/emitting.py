@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from conductor.domain.errors import DuplicateTask
 from conductor.domain.plan import Step
+from conductor.domain.quoting import fenced
 from conductor.domain.run import Delegation, DelegationState, StepState, StepStatus, task_id_of
 from conductor.domain.task import TaskSpec
 from conductor.kit.durable import replace_file
@@ -74,7 +75,7 @@ class Emitter:
             tree = tools.repository.cut(run, state.step, delegation.round, extras.onto)
         delegation = replace(delegation, worktree=tree.path, branch=tree.branch, base=tree.base)
         if tools.is_prompted(delegation.agent):
-            delegation = replace(delegation, context=self._write_brief(state, delegation, extras))
+            delegation = replace(delegation, context=self._write_brief(state, delegation, extras, tree.notes))
         spec = self._spec(state.step, delegation, tree)
         spec = replace(spec, thinking=state.step.thinking or extras.thinking, fallback=extras.others)
         with suppress(DuplicateTask):
@@ -104,7 +105,8 @@ class Emitter:
             spec_file=delegation.context,
         )
 
-    def _write_brief(self, state: StepState, delegation: Delegation, extras: Extras) -> str:
+    def _write_brief(self, state: StepState, delegation: Delegation, extras: Extras, notes: tuple[str, ...]) -> str:
+        """`notes`: what the worktree lacks, for the agent."""
         rounds = self._board.rounds_of(state.step.id) if delegation.round > 1 else ()
         before = [one for one in rounds if one.round < delegation.round]
         briefing = Briefing(
@@ -116,6 +118,8 @@ class Emitter:
             extras.for_resolver,
         )
         text = self._tools.texts.brief(briefing)
+        if notes:
+            text += f"\nWhat is missing in the worktree:\n{fenced(chr(10).join(notes), 'notes')}\n"
         folder = f"{self._tools.folder}/context"
         os.makedirs(folder, mode=0o700, exist_ok=True)
         path = f"{folder}/{delegation.task_id}.md"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,7 @@ class OrchestratorSettings(Strict):
     resolver: AgentAndModel | None = Field(None, description="who gets a conflict that its own step could not solve")
     reviewer: AgentAndModel | None = Field(None, description="the manager model: who reviews a run at its end")
     wip: int = Field(0, ge=0, le=10_000, description="steps of a project in progress at once; 0: twice the workers")
-    sequential: bool = Field(False, description="one step at a time")
+    spawn: Literal["parallel", "sequential"] = Field("parallel", description="how many steps at a time: many, or one")
     timeout: Seconds = Field(14400.0, description="how long a run may take, without the time it waits for people")
     bounces: int = Field(2, ge=0, le=20, description="how often the merge queue sends a step back")
     check: str = Field("", description="the command that must pass before a merge; empty: found by the files")
