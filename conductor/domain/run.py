@@ -234,6 +234,11 @@ class Delegation:
     tokens: int = 0
     ended: float = 0.0
 
+    @property
+    def who(self) -> str:
+        """AGENT[:MODEL]."""
+        return f"{self.agent}:{self.model}" if self.model else self.agent
+
 
 @dataclass(frozen=True, slots=True)
 class Activity:

@@ -79,8 +79,8 @@ class PlanningPhase:
             self._board.note("plan_refused", round=delegation.round, faults=list(error.faults[:20]))
             self._task.over(delegation, DelegationState.BOUNCED, _BETWEEN_FAULTS.join(error.faults))
             return
-        self._board.note("plan_made", steps=len(plan.steps), planner=_named(delegation))
-        planned = replace(run, planner=_named(delegation))
+        self._board.note("plan_made", steps=len(plan.steps), planner=delegation.who)
+        planned = replace(run, planner=delegation.who)
         self._board.set_plan(*planned_run(planned, plan))
         self._task.over(delegation, DelegationState.COMPLETED)
 
@@ -107,9 +107,5 @@ def planned_run(run: Run, plan: Plan) -> tuple[Run, tuple[StepState, ...]]:
 
 def _tried(one: Delegation) -> Tried:
     if one.state is DelegationState.BOUNCED:
-        return Tried(_named(one), tuple(one.reason.split(_BETWEEN_FAULTS)), kept=one.worktree)
-    return Tried(_named(one), reason=one.reason, kept=one.worktree)
-
-
-def _named(one: Delegation) -> str:
-    return f"{one.agent}:{one.model}" if one.model else one.agent
+        return Tried(one.who, tuple(one.reason.split(_BETWEEN_FAULTS)), kept=one.worktree)
+    return Tried(one.who, reason=one.reason, kept=one.worktree)

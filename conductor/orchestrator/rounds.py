@@ -87,10 +87,10 @@ class Rounds:
             self._board.specs[delegation.task_id] = view.spec
 
     def _emit(self, delegation: Delegation, who: Candidate, choice: Choice | None = None) -> None:
-        others = tuple(_named(one) for one in choice.candidates if _named(one) != _named(who)) if choice else ()
+        others = tuple(one.who for one in choice.candidates if one.who != who.who) if choice else ()
         try:
             onto = self._overlays.pop(delegation.step_id, "") if self._tools.is_prompted(who.agent) else ""
-            mends = bool(self._rules.resolver) and _named(who) == self._rules.resolver
+            mends = bool(self._rules.resolver) and who.who == self._rules.resolver
             self._emitter.emit(delegation, Extras(who.thinking, onto, others, mends))
         except (RepositoryBroken, SettingsInvalid) as error:
             self._failed(delegation, Status.FAILED, str(error), by_agent=False)
@@ -330,12 +330,8 @@ def _failed_of(rounds: Sequence[Delegation]) -> list[Delegation]:
     return [one for one in rounds if one.state is DelegationState.FAILED]
 
 
-def _named(who: Candidate) -> str:
-    return f"{who.agent}:{who.model}" if who.model else who.agent
-
-
 def _nobody(choice: Choice) -> str:
-    reasons = "; ".join(f"{one.agent}{':' if one.model else ''}{one.model}: {one.why}" for one in choice.passed_over)
+    reasons = "; ".join(f"{one.who}: {one.why}" for one in choice.passed_over)
     return f"nobody can do it: {reasons or 'no agent is set up'}: `conductor route --explain` shows why"
 
 

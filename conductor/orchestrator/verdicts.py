@@ -46,8 +46,7 @@ def after_failure(status: Status, reason: str, rounds: Sequence[Delegation], ord
 
 
 def _told(one: Delegation) -> str:
-    who = f"{one.agent}:{one.model}" if one.model else one.agent
-    return f"round {one.round} by {who}: {one.reason or 'failed'}"
+    return f"round {one.round} by {one.who}: {one.reason or 'failed'}"
 
 
 def after_bounce(bounces: int, most: int, last: Candidate, resolver: Candidate | None) -> Next:

@@ -243,6 +243,11 @@ class Candidate:
     """What the score is made of: (`rating`, 40.0) and so on, in the order of the table."""
     usd_expected: float | None = None
 
+    @property
+    def who(self) -> str:
+        """AGENT[:MODEL]."""
+        return f"{self.agent}:{self.model}" if self.model else self.agent
+
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
@@ -251,6 +256,11 @@ class PassedOver:
     agent: str
     model: str
     why: str
+
+    @property
+    def who(self) -> str:
+        """AGENT[:MODEL]."""
+        return f"{self.agent}:{self.model}" if self.model else self.agent
 
 
 @dataclass(frozen=True, slots=True)
