@@ -18,12 +18,15 @@ def open_branch(place: Place, run: Run) -> Run:
     branch = run_branch(run.id)
     tip = place.value(run_ref(run.id))
     if not tip:
-        if place.value(f"refs/heads/{branch}"):
+        shown = place.value(f"refs/heads/{branch}")
+        if shown and not run.base:
             raise RepositoryBroken(f"branch {branch} is there already, and not ours: rename it, then begin again")
-        tip = _first_tip(place, run, place.value(f"refs/heads/{target}"))
+        # Git was killed between the two when both were to go, or somebody removed ours: the other one tells.
+        tip = shown or _first_tip(place, run, place.value(f"refs/heads/{target}"))
         if not tip:
             raise RepositoryBroken(f"branch {target} of {place.workspace} has no commit: make a first one there")
         place.move(run_ref(run.id), tip, "")
+    place.tips[run.id] = tip
     opened = replace(run, branch=branch, target=target, base=run.base or tip)
     _show(place, opened, tip)
     return opened
@@ -36,7 +39,7 @@ def _first_tip(place: Place, run: Run, target: str) -> str:
 
 
 def tip_of(place: Place, run: Run) -> str:
-    """As conductor made it. A branch that an agent moved or deleted is put back; what it pointed at is kept."""
+    """As conductor made it. What an agent moved or deleted is put back; what it pointed at is kept."""
     return tip_and_tree(place, run)[0]
 
 
@@ -44,10 +47,16 @@ def tip_and_tree(place: Place, run: Run) -> tuple[str, str]:
     branch, own = f"refs/heads/{run_branch(run.id)}", run_ref(run.id)
     lines = place.git("for-each-ref", "--format=%(refname) %(objectname) %(tree)", branch, own).lines
     found = {ref: (commit, tree) for ref, commit, tree in (line.split(" ") for line in lines)}
-    if own not in found:
+    seen = found.get(own, ("", ""))[0]
+    tip = place.tips.get(run.id) or seen
+    if not tip:
         raise RepositoryBroken(f"run {run.id} has no branch in {place.workspace} (any more): it landed or was given up")
+    place.tips[run.id] = tip
+    if seen != tip:
+        _put_back(place, run, own, seen, tip)
+        return tip_and_tree(place, run)
     if found.get(branch) != found[own]:
-        _show(place, run, found[own][0])
+        _show(place, run, tip)
     return found[own]
 
 
@@ -58,14 +67,17 @@ def advance_branch(place: Place, run: Run, merged: Merged) -> bool:
     step = f"{checked_commit(merged.commit)} {checked_commit(merged.tip)}"
     with place.deed():
         if place.git.durably.attempt("update-ref", "--stdin", stdin=moves.format(step).encode()).code == 0:
+            place.tips[run.id] = merged.commit
             return True
     if not place.move(run_ref(run.id), merged.commit, merged.tip):
         return False
+    place.tips[run.id] = merged.commit
     _show(place, run, merged.commit)
     return True
 
 
 def drop_branch(place: Place, run: Run) -> None:
+    place.tips.pop(run.id, None)
     place.drop(f"refs/heads/{run_branch(run.id)}", run_ref(run.id))
 
 
@@ -75,9 +87,13 @@ def _show(place: Place, run: Run, tip: str) -> None:
     seen = place.value(branch)
     if seen == tip:
         return
+    _put_back(place, run, branch, seen, tip)
+
+
+def _put_back(place: Place, run: Run, ref: str, seen: str, tip: str) -> None:
     if seen and place.git.attempt("merge-base", "--is-ancestor", seen, tip).code != 0:
         place.move(f"{ALSO}{run.id}/branch/{seen[:12]}", seen, None)
-    place.move(branch, tip, None)
+    place.move(ref, tip, None)
 
 
 def _checked_out(place: Place) -> str:

@@ -39,6 +39,8 @@ class Place:
     background: Background = field(default_factory=Background, compare=False)
     memory: dict[str, tuple[object, str]] = field(default_factory=dict, compare=False)
     """What was read of a file, with the stamp that the file had."""
+    tips: dict[str, str] = field(default_factory=dict, compare=False)
+    """Where each run's branch is, as this process left it: only one at a time moves them."""
 
     @property
     def common(self) -> str:
