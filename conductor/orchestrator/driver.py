@@ -211,8 +211,8 @@ class Driver:
 
         def done(verdict: Verdict) -> None:
             match verdict:
-                case Passed(commit):
-                    self._rounds.merged(delegation, commit)
+                case Passed(commit, is_empty):
+                    self._rounds.merged(delegation, "" if is_empty else commit)
                 case Refused(why, overlay):
                     self._rounds.bounced(delegation, why, overlay)
 

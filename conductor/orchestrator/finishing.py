@@ -14,7 +14,7 @@ from conductor.orchestrator.merge_queue import MergeItem, MergeQueue, Passed, Ve
 from conductor.orchestrator.review import MOST_DIFF, read_review, review_report
 from conductor.orchestrator.rules import Rules, Tools
 from conductor.orchestrator.side_tasks import SideTask
-from conductor.ports.orchestration import Merged, Publication
+from conductor.ports.orchestration import Merged, Publication, Repository
 
 REVIEW = "-review"
 
@@ -28,6 +28,7 @@ class Finishing:
         self._board = board
         self._queue = queue
         self._review = SideTask(tools, board, REVIEW)
+        self._is_whole = False
         self._is_reviewed = not rules.reviewer
         self._landing = False
         self._has_landed = False
@@ -45,6 +46,8 @@ class Finishing:
             self._end(RunStatus.COMPLETED)
             return
         try:
+            if self._lacks_steps(repository):
+                return
             if not self._is_reviewed and self._waits_for_review():
                 return
             if not self._has_landed and not self._land():
@@ -55,6 +58,26 @@ class Finishing:
         except RepositoryBroken as error:
             self._refused = str(error)
         self._end(RunStatus.NEEDS_REVIEW if self._refused else RunStatus.COMPLETED, self._refused)
+
+    def _lacks_steps(self, repository: Repository) -> bool:
+        """Whether somebody took merged steps out of the branch behind our back: then the run ends here, told."""
+        if self._is_whole:
+            return False
+        run, merged = self._board.run, repository.merged_steps(self._board.run)
+        lost = [
+            f"{one.step.id} ({one.commit[:12]})"
+            for one in self._board.merged()
+            if one.commit and one.step.id not in merged
+        ]
+        self._is_whole = not lost
+        if lost:
+            told = ", ".join(lost[:10])
+            self._end(
+                RunStatus.NEEDS_REVIEW,
+                f"branch {run.branch} lacks what was merged into it: {told}: somebody set it back; "
+                f"`git cherry-pick` of these commits brings them in again",
+            )
+        return bool(lost)
 
     # -- review
 

@@ -25,6 +25,8 @@ class Passed:
     """It is in: the branch is at `commit`."""
 
     commit: str
+    is_empty: bool = False
+    """The branch had all of it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class MergeQueue:
 
     def _advance(self, item: MergeItem, merged: Merged) -> None:
         if merged.is_empty or item.advance(merged):
-            item.done(Passed(merged.commit))
+            item.done(Passed(merged.commit, merged.is_empty))
         else:
             self._items.appendleft(item)  # somebody moved the branch: onto the new tip, checked again
 
