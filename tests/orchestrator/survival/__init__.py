@@ -1,0 +1,1 @@
+"""What runs survive: real daemons, orchestrators, workers and repositories."""
