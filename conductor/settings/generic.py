@@ -54,11 +54,11 @@ class GenericPaths(Strict):
     text: Path = Field("", description="the answer")
     error: Path = Field("", description="what went wrong; anything there is a failure")
     input: Path = Field("", description="tokens, total")
-    output: Path = ""
-    cached: Path = ""
+    output: Path = Field("", description="tokens, total")
+    cached: Path = Field("", description="tokens of the input that came from a cache")
     cost: Path = Field("", description="US dollars, total")
-    model: Path = ""
-    session: Path = ""
+    model: Path = Field("", description="the model that answered")
+    session: Path = Field("", description="the agent's own name for the conversation")
 
 
 class GenericOptions(Strict):
@@ -79,10 +79,12 @@ class GenericOptions(Strict):
     )
     prompt: Literal["stdin", "file"] = Field("stdin", description="how the prompt reaches it: never in argv")
     output: Literal["text", "json", "jsonl"] = Field("text", description="its standard output")
-    paths: GenericPaths = Field(default_factory=lambda: GenericPaths.model_validate({}))
+    paths: GenericPaths = Field(
+        default_factory=lambda: GenericPaths.model_validate({}), description="where its JSON holds what: a.b.0"
+    )
     input_includes_cached: bool = Field(False, description="whether its input tokens count the cached ones in")
     env: dict[Annotated[str, AfterValidator(_variable)], Annotated[str, AfterValidator(_value)]] = Field(
-        default_factory=dict
+        default_factory=dict, description="variables for it; {endpoint_url} and {endpoint_key} lead to the models"
     )
     levels: dict[str, Argument] = Field(default_factory=dict, description="thinking level: what {thinking} is for it")
     modes: dict[Autonomy, list[Argument]] = Field(
@@ -91,7 +93,9 @@ class GenericOptions(Strict):
     forms: list[Literal["anthropic", "openai", "gemini"]] = Field(
         default_factory=list, description="protocols that it can be pointed at"
     )
-    success_exit: list[Annotated[int, Field(ge=0, le=255)]] = Field(default_factory=lambda: [0], min_length=1)
+    success_exit: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        default_factory=lambda: [0], min_length=1, description="exit codes that mean it did its work"
+    )
 
     @model_validator(mode="after")
     def _checked(self) -> GenericOptions:

@@ -17,8 +17,10 @@ from conductor.settings.schema import unit_at
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 _SIZES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
-_REFERENCES = ("env:", "file:", "credential:", "/", "~", "{")
+_REFERENCES = ("env:", "file:", "credential:")
 """What says where a secret is, and is none itself."""
+_HARMLESS = ("/", "~", "{")
+"""Paths and placeholders, under a name that is a secret's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,9 @@ def masked(key: Key, value: Any, masker: Masker | None = None) -> Any:
         return {name: masked((*key, name), one, masker) for name, one in value.items()}
     if isinstance(value, list):
         return [masked(key, one, masker) for one in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value.startswith(_REFERENCES):
         return value
-    is_secret = bool(value) and is_secret_name(str(key[-1]) if key else "") and not value.startswith(_REFERENCES)
+    is_secret = bool(value) and is_secret_name(str(key[-1]) if key else "") and not value.startswith(_HARMLESS)
     return MASK if is_secret else masker.mask(value)
 
 
@@ -111,8 +113,12 @@ def of_section(key: str, wanted: str) -> bool:
 
 def _seconds(seconds: float) -> str:
     """Exact: read back, it is the same time."""
-    if not seconds.is_integer() or seconds < 1:
-        return f"{seconds!r}s" if isfinite(seconds) and seconds >= 0.001 else repr(seconds)
+    if seconds <= 0 or not isfinite(seconds):
+        return f"{seconds:g}"
+    if seconds < 1 and (seconds * 1000).is_integer():
+        return f"{seconds * 1000:g}ms"
+    if not seconds.is_integer():
+        return f"{seconds!r}s" if seconds >= 0.001 else repr(seconds)
     left, parts = int(seconds), []
     for name, size in _UNITS:
         count, left = divmod(left, size)

@@ -218,7 +218,7 @@ def test_faults_of_all_layers_are_told_in_one_go_by_file_and_line(house: House) 
         f"{house.home.settings_file}:1: workers: it must be a whole number from 0 to 1000, not 2.5",
         f"{house.home.settings_file}:3: agents.mine.prompt: it must be one of stdin, file, not tty",
         "$CONDUCTOR_RETRIES: retries: it must be a whole number from 0 to 1000, not -1",
-        "--poll-interval: poll_interval: it must be a time above 0 such as 30s, 10m or 2h, not -1.0",
+        "--poll-interval: poll_interval: it must be a time above 0 such as 30s, 10m or 2h, not -1",
     ]
 
 
