@@ -49,6 +49,7 @@ COMMANDS = {
     "usage": "conductor.cli.using:usage",
     "agents": "conductor.cli.agents:agents",
     "route": "conductor.cli.routing:route",
+    "config": "conductor.cli.config:config",
     "audit": "conductor.cli.auditing:audit",
     "worktrees": "conductor.cli.worktrees:worktrees",
     "project": "conductor.cli.project:project",
