@@ -28,6 +28,7 @@ from conductor.worker.earlier import read_used
 from conductor.worker.environment import agent_environment
 from conductor.worker.event_file import EventFile
 from conductor.worker.execute import AgentCommand, AgentProcess, Limits, ProcessEnd
+from conductor.worker.patience import patiently
 from conductor.worker.preparing import Prepared, prepare
 from conductor.worker.spending import Account, Meter, cost_of
 from conductor.worker.watch import Patience, Watch
@@ -236,7 +237,8 @@ class _Run:
     def _result(self, end: ProcessEnd, report: AgentReport, judged: _Judged, output_bytes: int) -> TaskResult:
         outcome, reason = judged.outcome, judged.reason
         try:
-            text = write_answer(self._claim.directory, self._masker.mask(report.text), self._masker)
+            answer = self._masker.mask(report.text)
+            text = patiently(lambda: write_answer(self._claim.directory, answer, self._masker))
         except OSError as error:  # no answer, no success
             outcome = Outcome.FAILED if outcome is Outcome.SUCCESS else outcome
             text = reason = f"its answer could not be written: {error}"

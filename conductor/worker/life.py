@@ -7,7 +7,6 @@ SIGHUP: leave if idle, else finish first; the kernel sends it too when the nurse
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
@@ -28,8 +27,8 @@ from conductor.ports import AgentRegistry, Doorkeeper, GateFactory, Ledger, Log,
 from conductor.worker.attempt import limits_for, run_attempt
 from conductor.worker.bench import Workbench, no_price, nothing_left
 from conductor.worker.config import WorkerConfig
+from conductor.worker.patience import patiently
 
-_RECORD_WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _SUPERVISION_MARGIN_SECONDS = 60.0
 
 
@@ -145,20 +144,15 @@ class Worker:
 
     def _record(self, claim: Claim, result: TaskResult) -> WorkerExit:
         """Records, and on a disk that refuses tries again for a while: the work is done and worth keeping."""
-        for wait in (*_RECORD_WAITS, None):
-            try:
-                self._queue.finish(claim, result)
-                return WorkerExit.DONE
-            except Fenced as error:
-                return self._fenced(claim, error)
-            except OSError as error:
-                if wait is None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
-                    self._tools.log.error(
-                        "record_failed", task=claim.spec.id, attempt=claim.attempt, worker=self._id, error=str(error)
-                    )
-                    return WorkerExit.CANNOT_RECORD
-                time.sleep(wait)
-        raise AssertionError("the last wait is None")
+        try:
+            patiently(lambda: self._queue.finish(claim, result))
+        except Fenced as error:
+            return self._fenced(claim, error)
+        except OSError as error:
+            facts = {"task": claim.spec.id, "attempt": claim.attempt, "worker": self._id, "error": str(error)}
+            self._tools.log.error("record_failed", **facts)
+            return WorkerExit.CANNOT_RECORD
+        return WorkerExit.DONE
 
     def _fenced(self, claim: Claim, error: Fenced) -> WorkerExit:
         facts = {"task": claim.spec.id, "attempt": claim.attempt, "worker": self._id, "error": str(error)}
