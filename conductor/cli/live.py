@@ -28,11 +28,14 @@ def status(home_flag: str | None, as_json: bool) -> int:
         queue = patient_queue(layout)
         counts = counts_status(queue.counts())
         if as_json:
-            click.echo(json.dumps({"mode": "not running", "home": layout.home.path, "queue": counts}))
+            facts = {"mode": "not running", "home": layout.home.path, "queue": counts, "full": queue.full()}
+            click.echo(json.dumps(facts))
         else:
             click.echo(f"{error}\nqueue  " + "  ".join(f"{name} {count}" for name, count in counts.items()))
             if queue.paused():
                 click.echo("paused: `conductor resume` ends that")
+            if full := queue.full():
+                click.echo(f"full: {full}; `conductor clean` makes room")
         return CliExit.NO_DAEMON
     for slot in found["slots"]:
         _add_usage(slot)

@@ -63,6 +63,8 @@ def _obstacles(spec: TaskSpec, queue: DirectoryQueue, home: Home, settings: Sett
         found.append("no conductord runs on this home: start one with `conductord`")
     if queue.paused():
         found.append("the queue is paused: `conductor resume`")
+    if full := queue.full():
+        found.append(f"nothing is claimed, {full}: `conductor clean` makes room, then it goes on by itself")
     pools = settings.all_pools()
     if spec.pool not in pools:
         found.append(f"there is no pool {spec.pool!r}: add it to {home.settings_file}, then `conductor reload`")

@@ -29,7 +29,7 @@ class TaskQueue(Protocol):
         just made up."""
 
     def claim(self, pool: str, worker_id: str) -> Claim | None:
-        """The next task of `pool`, now owned by `worker_id`; None when none is ready or the queue is paused."""
+        """The next task of `pool`, now owned by `worker_id`; None when none is ready or the queue is paused or full."""
 
     def finish(self, claim: Claim, result: TaskResult) -> Verdict:
         """Records the attempt once and moves its task on. Raises Fenced when another attempt owns the task."""
@@ -73,6 +73,13 @@ class TaskQueue(Protocol):
     def resume(self) -> None: ...
 
     def paused(self) -> bool: ...
+
+    def mark_full(self, reason: str) -> None:
+        """Nothing is claimed while there is a reason (one line) why the disk may take no more work, over restarts too;
+        empty: it may again. Accepting and finishing go on."""
+
+    def full(self) -> str:
+        """That reason; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

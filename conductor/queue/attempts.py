@@ -46,7 +46,7 @@ class Attempts:
         lanes = self._files.open_lanes(pool)
         with self._files.lock:
             while True:
-                if os.path.exists(self._layout.paused):
+                if os.path.exists(self._layout.paused) or os.path.islink(self._layout.full):
                     return None
                 first = self._files.ready.first(pool, lanes)
                 if first is None:

@@ -162,3 +162,17 @@ class DirectoryQueue:
 
     def paused(self) -> bool:
         return os.path.exists(self._layout.paused)
+
+    def mark_full(self, reason: str) -> None:
+        with self._files.lock:
+            with suppress(FileNotFoundError):
+                os.unlink(self._layout.full)
+            if reason:  # a link: a short one takes no block of a disk that has none left
+                os.symlink(reason, self._layout.full)
+        sync_directory(self._home.queue)
+
+    def full(self) -> str:
+        try:
+            return os.readlink(self._layout.full)
+        except FileNotFoundError:
+            return ""

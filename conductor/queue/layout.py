@@ -22,6 +22,7 @@ class Layout:
         root = home.queue
         self.lock = f"{root}/lock"
         self.paused = f"{root}/paused"
+        self.full = f"{root}/full"
         self.version = f"{root}/VERSION"
         self.tmp = f"{root}/tmp"  # noqa: S108 - the queue's own
         self.inbox = f"{root}/inbox"

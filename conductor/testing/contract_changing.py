@@ -186,6 +186,35 @@ class ChangingContract(ContractBase):
 
         assert queue.finish(claim, result()).status is Status.SUCCESS
 
+    def test_a_full_queue_accepts_and_finishes_and_hands_out_nothing_until_there_is_room(
+        self, queue: TaskQueue
+    ) -> None:
+        queue.submit(task("running"))
+        claim = claimed(queue)
+        queue.submit(task("before"))
+        assert queue.full() == ""
+
+        queue.mark_full("less than 500 MiB are free")
+        queue.mark_full("fewer than 1000 inodes are free")
+        queue.submit(task("after"))
+
+        assert queue.full() == "fewer than 1000 inodes are free"
+        assert not queue.paused()
+        assert queue.claim("default", CALLER) is None
+        assert queue.finish(claim, result()).status is Status.SUCCESS
+        queue.mark_full("")
+        queue.mark_full("")
+        assert queue.full() == ""
+        assert claim_order(queue) == ["before", "after"]
+
+    def test_a_pause_outlasts_a_full_disk(self, queue: TaskQueue) -> None:
+        queue.submit(task("one"))
+        queue.pause()
+        queue.mark_full("no room")
+        queue.mark_full("")
+
+        assert queue.claim("default", CALLER) is None
+
     # -- looking
 
     def test_an_unknown_id_is_no_such_task(self, queue: TaskQueue) -> None:

@@ -48,6 +48,7 @@ class MemoryQueue:
         self._batches: list[str] = []
         self._batches_made = 0
         self._paused = False
+        self._full = ""
         self._results: list[ResultLine] = []
 
     @property
@@ -161,7 +162,7 @@ class MemoryQueue:
 
     def claim(self, pool: str, worker_id: str) -> Claim | None:
         with self._lock:
-            ready = [] if self._paused else self._ready(pool)
+            ready = [] if self._paused or self._full else self._ready(pool)
             return self._hand_out(ready[0], worker_id) if ready else None
 
     def finish(self, claim: Claim, result: TaskResult) -> Verdict:
@@ -327,6 +328,14 @@ class MemoryQueue:
     def paused(self) -> bool:
         with self._lock:
             return self._paused
+
+    def mark_full(self, reason: str) -> None:
+        with self._lock:
+            self._full = reason
+
+    def full(self) -> str:
+        with self._lock:
+            return self._full
 
     # -- the one place where a state changes
 
