@@ -21,6 +21,7 @@ from conductor.settings.limits import BudgetSettings, LimitSettings
 from conductor.settings.orchestration import OrchestrationSettings, OrchestratorSettings, RoutingSettings
 from conductor.settings.places import Key, nearest_place
 from conductor.settings.source import Layer, layers_of, merged
+from conductor.settings.upkeep import RetentionSettings, SpaceSettings
 from conductor.settings.values import Bytes, KindName, ModelName, Name, Seconds, Strict
 
 S = TypeVar("S", bound=Strict)
@@ -68,6 +69,10 @@ class Settings(Strict):
     )
     routing: RoutingSettings = Field(
         RoutingSettings.model_validate({}), description="who does what nobody was named for"
+    )
+    space: SpaceSettings = Field(SpaceSettings.model_validate({}), description="room that is kept on the disk")
+    retention: RetentionSettings = Field(
+        RetentionSettings.model_validate({}), description="for how long what has ended is kept"
     )
     prices: str = Field("prices.yaml", description="prices of models, over the shipped ones; a file, in the home")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")
