@@ -18,7 +18,7 @@ from conductor.domain.task import DEFAULT_POOL
 if TYPE_CHECKING:
     from conductor.ports import Agent
     from conductor.settings.model import Settings
-    from conductor.supervisor.plan import SupervisorPlan
+    from conductor.supervisor.plan import SupervisorPlan, UpkeepPlan
     from conductor.supervisor.policy import RestartPolicy
     from conductor.worker.config import WorkerConfig
 
@@ -51,6 +51,7 @@ def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str], agents: 
         timeout=settings.timeout,
         restart=restart,
         orchestrators=OrchestratorPlan(orchestrator_command(home), restart, settings.orchestrator.heartbeat.stale),
+        upkeep=_upkeep_plan(home, settings),
         cgroup=cgroup,
         warnings=tuple(_key_warnings(settings)),
     )
@@ -67,6 +68,30 @@ def _restart_policy(settings: Settings) -> RestartPolicy:
         restart.start_timeout,
         idle_timeout=settings.max_idle_time + 60.0,
     )
+
+
+def _upkeep_plan(home: Home, settings: Settings) -> UpkeepPlan:
+    from conductor.supervisor.plan import UpkeepPlan
+
+    space, retention = settings.space, settings.retention
+    return UpkeepPlan(
+        min_free=space.min_free,
+        min_free_inodes=space.min_free_inodes,
+        results_bytes=space.results,
+        events_bytes=space.events,
+        keep=space.keep,
+        sweep=sweep_command(home) if retention.older_than is not None else (),
+        sweep_every=retention.every,
+    )
+
+
+def sweep_command(home: Home) -> tuple[str, ...]:
+    """Removes what the settings say is too old. It ends with this process."""
+    code = (
+        f"from conductor.kit.process import end_with_parent; end_with_parent({os.getpid()}); "
+        f"from conductor.app.cleaning import sweep; sweep({home.path!r})"
+    )
+    return sys.executable, "-P", "-c", code
 
 
 def orchestrator_command(home: Home) -> Callable[[str], list[str]]:
@@ -173,6 +198,7 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
             plan=plan,
             reload=reload,
             queue=queue,
+            rotate_results=queue.rotate_results,
             inbox=layout.inbox,
             nursery_command=nursery_command,
             limits=lambda: parked_lines(layout.home.path, time.time(), rules),

@@ -36,6 +36,7 @@ from conductor.supervisor.plan import Reload, SupervisorPlan
 from conductor.supervisor.services import Services
 from conductor.supervisor.status_page import counts_status, render_page, slot_status
 from conductor.supervisor.terminal import Terminal, is_at_hand
+from conductor.supervisor.upkeep import RotateResults, Upkeep
 
 
 class Boot:
@@ -62,7 +63,8 @@ class Boot:
             pid = read_bytes(f"{path}.pid").decode().strip() if os.path.exists(f"{path}.pid") else "unknown"
             raise ConductorError(f"conductord already runs on {self._home.path}, pid {pid}") from None
         try:
-            replace_file(f"{path}.pid", f"{os.getpid()}\n".encode())
+            with suppress(OSError):  # a full disk: it only tells others who holds the home
+                replace_file(f"{path}.pid", f"{os.getpid()}\n".encode())
             yield
         finally:
             lock.release()
@@ -73,6 +75,7 @@ class Boot:
         plan: SupervisorPlan,
         reload: Reload,
         queue: TaskQueue,
+        rotate_results: RotateResults,
         inbox: str,
         nursery_command: NurseryCommand,
         limits: Callable[[], list[str]],
@@ -87,9 +90,12 @@ class Boot:
         leftovers = Leftovers(OWNER_VARIABLE, plan.cgroup)
         fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
         services = Services(self._home, plan.orchestrators, self._environment, leftovers, log, events)
+        upkeep = Upkeep(self._home, plan.upkeep, queue, rotate_results, events, log)
         status = DaemonStatus(self._home, queue, fleet, services, events, limits)
         control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
-        daemon = Daemon(plan, reload, queue, fleet, services, events, control, self._notifier, log, signals, status)
+        daemon = Daemon(
+            plan, reload, queue, fleet, services, upkeep, events, control, self._notifier, log, signals, status
+        )
         status.daemon = daemon
         watch = self._watch_inbox(inbox, log)
         terminal = Terminal() if use_terminal and is_at_hand() else None
@@ -163,6 +169,7 @@ class DaemonStatus:
             "queue": counts_status(self._count()),
             "finished": dict(self._events.finished),
             "limits": self._limits(),
+            "full": self._queue.full(),
         }
 
     def write(self) -> None:

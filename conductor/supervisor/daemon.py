@@ -21,6 +21,7 @@ from conductor.supervisor.plan import Reload, SupervisorPlan
 from conductor.supervisor.policy import Busy, GivenUp, Idle, Starting
 from conductor.supervisor.services import Services
 from conductor.supervisor.telling import told_events
+from conductor.supervisor.upkeep import Upkeep
 
 WATCHED_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 _CLOCK_LIMIT = 3600.0
@@ -64,6 +65,7 @@ class Daemon:
         queue: TaskQueue,
         fleet: Fleet,
         services: Services,
+        upkeep: Upkeep,
         events: EventLog,
         control: ControlServer,
         notifier: SystemdNotifier,
@@ -76,6 +78,7 @@ class Daemon:
         self._queue = queue
         self._fleet = fleet
         self._services = services
+        self._upkeep = upkeep
         self._events = events
         self._control = control
         self._notifier = notifier
@@ -117,6 +120,7 @@ class Daemon:
             code = self.tick(time.monotonic())
         self._fleet.close()
         self._services.close()
+        self._upkeep.close()
         self._status.write()
         return code
 
@@ -126,6 +130,7 @@ class Daemon:
         self._hear_clients(now)
         self._hear_workers(now)
         self._obey_terminal(now)
+        self._upkeep.look(now)
         self._tend(now)
         self._scan(now)
         self._fleet.keep_alive(now)
@@ -186,7 +191,7 @@ class Daemon:
             self._status.write()
 
     def _bury(self, pid: int, wait_status: int, now: float) -> None:
-        if not self._services.reaped(pid, wait_status, now):
+        if not (self._upkeep.reaped(pid, wait_status) or self._services.reaped(pid, wait_status, now)):
             self._fleet.reaped(pid, wait_status, now)
 
     def _hear_clients(self, now: float) -> None:
@@ -379,6 +384,7 @@ class Daemon:
             self._plan = plan
             self._fleet.renew(plan, now)
             self._services.renew(plan.orchestrators, now)
+            self._upkeep.renew(plan.upkeep)
             self._events.emit("settings_reloaded")
             self._log.info("settings_reloaded", pools={name: pool.workers for name, pool in plan.pools.items()})
             for warning in plan.warnings:

@@ -27,6 +27,23 @@ class OrchestratorPlan:
 
 
 @dataclass(frozen=True)
+class UpkeepPlan:
+    """How much of the disk stays free, when logs are begun anew, and what removes what is old."""
+
+    min_free: int | None = None
+    """Bytes; None: as much as is usual for such a disk."""
+    min_free_inodes: int | None = None
+    results_bytes: int = 64 << 20
+    events_bytes: int = 64 << 20
+    keep: int = 8
+    """How many older segments of each log stay."""
+    sweep: tuple[str, ...] = ()
+    """The command that removes what is old and prints a line of JSON; empty: nothing is removed."""
+    sweep_every: float = 3600.0
+    """Seconds."""
+
+
+@dataclass(frozen=True)
 class SupervisorPlan:
     """Times are seconds."""
 
@@ -38,6 +55,7 @@ class SupervisorPlan:
     timeout: float
     restart: RestartPolicy
     orchestrators: OrchestratorPlan
+    upkeep: UpkeepPlan = UpkeepPlan()
     cgroup: str = ""
     """The folder in which each attempt gets a group of its own; empty: none."""
     warnings: tuple[str, ...] = ()

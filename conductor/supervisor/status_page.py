@@ -49,6 +49,7 @@ def render_page(status: dict[str, Any]) -> str:
         "ended  "
         + ("  ".join(f"{name} {count}" for name, count in sorted(status["finished"].items())) or "nothing yet"),
         *(f"limit  {line}" for line in status["limits"]),
+        *([f"full   nothing is claimed: {status['full']}; `conductor clean` makes room"] if status["full"] else []),
         "",
         *(_slot_line(slot) for slot in status["slots"]),
         *(_orchestrator_line(one) for one in status["orchestrators"]),
