@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from conductor.app import open_layout, patient_queue
-from conductor.cli.describing import describe
+from conductor.app.describing import describe
 from conductor.cli.waiting import ResultsFollower
 from conductor.domain.durations import format_duration
 from conductor.domain.home import Home

@@ -1,4 +1,5 @@
-"""A task as JSON-able values, secrets masked: the form of `list --json` and `show --json`."""
+"""A task as JSON-able values, secrets masked: the form of `list --json` and `show --json`, and of what members of a
+shared home are told."""
 
 from __future__ import annotations
 
@@ -6,10 +7,13 @@ import os
 import time
 from typing import Any, assert_never
 
-from conductor.domain.lines import format_timestamp, parse_result
+from conductor.domain.errors import BadTask
+from conductor.domain.home import Home
+from conductor.domain.lines import format_timestamp, parse_result, parse_task
 from conductor.domain.masking import Masker, masked_spec, secret_values
 from conductor.domain.task import TaskSpec, Tries
-from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting
+from conductor.domain.view import Ended, Queued, Running, TaskView, Waiting, view_id
+from conductor.queue.records import read_record
 
 _AGENT_FACTS = (
     "failure", "model_used", "usage", "usd", "cost", "session", "turns", "tools", "calls", "denials", "limited_until",
@@ -71,3 +75,29 @@ def _ended_facts(task_id: str, status: str, record: dict[str, Any], *, can_retry
     preview = parse_result(record["line"]).preview
     state = "dead" if can_retry else "ended"
     return {"task": task_id, "state": state, "status": status, **facts, "priority": "", "preview": preview}
+
+
+def whole_story(home: Home, view: TaskView) -> dict[str, Any]:
+    """`describe`, and what is known beyond the queue: `description` of a task that has ended, `attempts`, `folder`."""
+    task_id = view_id(view)
+    found = {**_asked_for(home, task_id), **describe(view)}
+    return {**found, "attempts": _attempts(home, task_id), "folder": home.task(task_id)}
+
+
+def _asked_for(home: Home, task_id: str) -> dict[str, Any]:
+    """The description of a task that has ended, from the masked copy that its last attempt left."""
+    try:
+        with open(f"{home.task(task_id)}/latest/TASK.txt", encoding="utf-8") as file:
+            return {"task": task_id, "description": parse_task(file.read().removesuffix("\n")).description}
+    except (OSError, BadTask):
+        return {}
+
+
+def _attempts(home: Home, task_id: str) -> list[dict[str, Any]]:
+    try:
+        numbers = sorted(int(name) for name in os.listdir(home.task(task_id)) if name.isdigit())
+    except FileNotFoundError:
+        return []
+    names = ("attempt", "status", "started", "seconds", "exit_code", "signal", "reason", "worker")
+    records = (read_record(home.attempt(task_id, number)) for number in numbers)
+    return [{name: record.get(name) for name in names} for record in records if record]
