@@ -9,6 +9,7 @@ ConductorError
 ├── NoSuchProject         (exit code 3)
 ├── NoSuchRun             (exit code 3)
 ├── DaemonNotRunning      (exit code 4)
+├── NotEndedInTime        what a program waited for goes on; a TimeoutError too
 ├── HomeRefused           the home can't be trusted or read (exit code 78)
 ├── SettingsInvalid       conductor.yaml or the environment is wrong (exit code 78)
 ├── LockTimeout           somebody held the queue lock for longer than anyone should
@@ -50,6 +51,10 @@ class NoSuchTask(ConductorError):
 
 class DaemonNotRunning(ConductorError):
     """The deed needs a running conductord."""
+
+
+class NotEndedInTime(ConductorError, TimeoutError):
+    """What was waited for has not ended in the time given; it goes on."""
 
 
 class HomeRefused(ConductorError):

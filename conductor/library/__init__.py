@@ -1,0 +1,1 @@
+"""The library: `from conductor import Conductor`. What programs do with a home, as the command line does it."""
