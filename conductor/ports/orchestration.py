@@ -61,7 +61,8 @@ class Store(Protocol):
         """Of all runs of the project, those in OPEN_DELEGATIONS."""
 
     # -- wishes: written by the command line, read by the orchestrator. Wishing raises NoSuchRun. Of a step the last
-    # word counts: `again` takes an `accept` back that was not granted yet, and the other way round
+    # word counts: `again` takes an `accept` back that was not granted yet, and the other way round; both take a `stop`
+    # back, or a stopped run could never go on
 
     def wish(self, run_id: str) -> Wish:
         """An empty one where nobody wished anything."""

@@ -202,8 +202,9 @@ class SqliteStore:
     def _wish(self, run_id: str, what: str, step_id: str = "", asked: int = 0) -> None:
         try:
             with self._database.writing() as connection:
-                if step_id:
-                    _forget_wishes(connection, run_id, step_id)  # the last word counts
+                if step_id:  # the last word counts
+                    _forget_wishes(connection, run_id, step_id)
+                    connection.execute(delete(WISHES).where(WISHES.c.run_id == run_id, WISHES.c.what == "stop"))
                 connection.execute(_WISH, {"run_id": run_id, "what": what, "step_id": step_id, "asked": asked})
         except IntegrityError as error:
             self._check_runs({run_id}, error)

@@ -53,10 +53,19 @@ class TellingContract(StoreContractBase):
 
         assert running.wish(RUN) == Wish(RUN, accept=("b",), again=("a",))
 
+    def test_wishing_something_of_a_step_takes_a_stop_back(self, running: Store) -> None:
+        running.stop(RUN)
+        running.again(RUN, "a")
+        assert running.wish(RUN) == Wish(RUN, again=("a",))
+
+        running.stop(RUN)
+        running.accept(RUN, "a")
+        assert running.wish(RUN) == Wish(RUN, accept=("a",))
+
     def test_wishes_of_one_run_are_not_those_of_another(self, running: Store) -> None:
         running.add_run(run("r-other"))
-        running.stop("r-other")
         running.accept("r-other", "a")
+        running.stop("r-other")
         running.accept(RUN, "a")
         running.granted("r-other", "a")
 

@@ -143,14 +143,14 @@ class MemoryStore:
 
     def accept(self, run_id: str, step_id: str) -> None:
         def accepted(wish: Wish) -> Wish:
-            wish = _without(wish, step_id)
+            wish = replace(_without(wish, step_id), stop=False)
             return replace(wish, accept=(*wish.accept, step_id))
 
         self._wish(run_id, accepted)
 
     def again(self, run_id: str, step_id: str) -> None:
         def again(wish: Wish) -> Wish:
-            wish = _without(wish, step_id)
+            wish = replace(_without(wish, step_id), stop=False)
             return replace(wish, again=(*wish.again, step_id))
 
         self._wish(run_id, again)
