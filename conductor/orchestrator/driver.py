@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from conductor.domain.errors import RepositoryBroken, UsageError
@@ -55,12 +56,25 @@ class Driver:
     def run(self) -> Run:
         return self.board.run
 
+    @contextmanager
+    def _over_if_broken(self) -> Iterator[None]:
+        """A repository that refuses, or is gone, ends the run and is told: put right, its steps are tried anew."""
+        try:
+            yield
+        except RepositoryBroken as error:
+            if self._ending is None and not self.run.is_over:
+                self.end(RunStatus.FAILED, str(error))
+
     def resume(self) -> None:
         """After a start: everything that was under way goes on."""
-        if self.run.branch and self._open():
+        with self._over_if_broken():
+            self._resume()
+
+    def _resume(self) -> None:
+        if self.run.branch:
+            self._open()
             self._settle_merged()
-            if not self.run.is_over:
-                self._rounds.resume()
+            self._rounds.resume()
         elif not self.run.isolated:
             self._rounds.resume()
         self._planning.resume()
@@ -84,6 +98,10 @@ class Driver:
         if self._ending is not None:
             self._end_when_quiet()
             return
+        with self._over_if_broken():
+            self._go_on()
+
+    def _go_on(self) -> None:
         match self.run.status:
             case RunStatus.PLANNING:
                 self._planning.tick()
@@ -102,8 +120,8 @@ class Driver:
         ask = before_start(self.run, self._unseen()) or before_wave(self.run, self.board.states.values())
         if ask is not None:
             self._wait_for_person(ask)
-        elif not self._is_open and not self._begin():
-            return
+        elif not self._is_open:
+            self._begin()
         elif self._nothing_left():
             self._all_over()
 
@@ -119,24 +137,19 @@ class Driver:
         found = unseen_commands(plan, self._rules.allow_commands)
         return tuple(f"{one.step_id or 'check'}: {one.command}" for one in found)
 
-    def _begin(self) -> bool:
-        """The run's branch, and the start of its clock. False: it could not be."""
+    def _begin(self) -> None:
+        """The run's branch, and the start of its clock. Raises RepositoryBroken."""
         if not self.run.started:
             self.board.note("run_started", title=self.run.title, steps=len(self.board.states))
             self.board.set_run(started=self._tools.clock())
-        return self._open()
+        self._open()
 
-    def _open(self) -> bool:
+    def _open(self) -> None:
         if self._tools.repository is not None:
-            try:
-                opened = self._tools.repository.open_run(self.run)
-            except RepositoryBroken as error:
-                end_run(self._tools, self.board, RunStatus.FAILED, str(error))
-                return False
+            opened = self._tools.repository.open_run(self.run)
             if opened != self.run:
                 self.board.set_run(branch=opened.branch, base=opened.base, target=opened.target)
         self._is_open = True
-        return True
 
     def start_next(self) -> bool:
         """Starts one step where one may start."""
@@ -162,8 +175,10 @@ class Driver:
             raise UsageError(
                 f"run {self.run.id} has no step {step_id!r}: `conductor runs show {self.run.id}` lists them"
             )
-        if self.run.status is not RunStatus.RUNNING or not (self._is_open or self._begin()):
+        if self.run.status is not RunStatus.RUNNING:
             raise UsageError(f"run {self.run.id} is {self.run.status.value}: nothing of it can start now")
+        if not self._is_open:
+            self._begin()
         step = self.board.schedule.take_this(step_id)
         if step is None:
             raise UsageError(
@@ -176,7 +191,8 @@ class Driver:
     def tidy(self) -> bool:
         """One piece of work that can wait; whether there was any."""
         if self._tools.repository is not None and self._is_open and self.run.status is RunStatus.RUNNING:
-            self._tools.repository.prepare(self.run, min(_SPARES, self.board.count(StepStatus.PENDING)))
+            with self._over_if_broken():
+                self._tools.repository.prepare(self.run, min(_SPARES, self.board.count(StepStatus.PENDING)))
         return self._rounds.tidy()
 
     def in_progress(self) -> int:
@@ -192,9 +208,17 @@ class Driver:
             wave = self.run.wave + (self.run.asks is Asks.WAVE)
             self.board.note("run_approved", what=self.run.asks.value)
             self.board.set_run(status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=(), wave=wave, plan_only=False)
+        if wish.accept or wish.again:
+            with self._over_if_broken():
+                self._grant(wish)
+
+    def _grant(self, wish: Wish) -> None:
+        if not self._is_open:
+            self._begin()
+        self._rounds.wait_again()
         for wanted, deed in ((wish.accept, self._rounds.accept), (wish.again, self._rounds.again)):
             for step_id in wanted:
-                if step_id in self.board.states and (self._is_open or self._begin()):
+                if step_id in self.board.states:
                     deed(step_id)
                 self._tools.store.granted(self.run.id, step_id)
 
@@ -265,7 +289,7 @@ class Driver:
         self.board.note("run_ending", status=status.value, reason=reason)
         for item in self._queue.drop(self.run.id):
             item.done(Refused(f"the run was ended: {reason}"))
-        self._rounds.cancel_all()
+        self._rounds.cancel_all(reason)
         self._end_when_quiet()
 
     def _end_when_quiet(self) -> None:

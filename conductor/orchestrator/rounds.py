@@ -182,9 +182,19 @@ class Rounds:
         if self._board.states[step_id].status not in _GIVEN_UP:
             return
         self._board.note("step_tried_anew", step_id)
-        self._board.set_steps([step_id], status=StepStatus.PENDING, bounces=0, ended=0.0)
-        self._revive(step_id)
-        self._board.schedule.sent_back(step_id)
+        self._wait_again(step_id, bounces=0)
+
+    def wait_again(self) -> None:
+        """What was cancelled with its run, before it had begun, waits again: the run goes on."""
+        for state in self._board.in_status(StepStatus.CANCELLED):
+            if not state.round:
+                self._wait_again(state.step.id, reason="")
+
+    def _wait_again(self, step_id: str, **fields: Any) -> None:
+        may_come, freed = self._board.schedule.tried_anew(step_id)
+        status = StepStatus.PENDING if may_come else StepStatus.BLOCKED
+        self._board.set_steps([step_id], status=status, ended=0.0, **fields)
+        self._board.set_steps(freed, status=StepStatus.PENDING, reason="", ended=0.0)
 
     def _revive(self, step_id: str) -> None:
         freed = self._board.schedule.revived(step_id)
@@ -304,18 +314,28 @@ class Rounds:
             return {}
         return {"usd": state.usd + spent["usd"], "tokens": state.tokens + spent["tokens"]}
 
-    def cancel_all(self) -> None:
+    def cancel_all(self, reason: str) -> None:
         """Every task under way is cancelled; its end is heard like any other."""
         for delegation in list(self._board.open.values()):
-            if delegation.state is not DelegationState.WORKING:
-                continue
-            try:
-                if self._tools.queue.cancel(delegation.task_id, self._tools.caller) == "stopping":
-                    self._tools.nudge(delegation.task_id)
-            except NoSuchTask:
-                self._failed(delegation, Status.CANCELLED, "its task is gone", by_agent=False)
-            except ConductorError as error:
-                self._tools.log.warning("task_not_cancelled", task=delegation.task_id, error=str(error))
+            if delegation.state in (DelegationState.RETURNED, DelegationState.MERGING):
+                self._failed(delegation, Status.CANCELLED, reason, by_agent=False)
+            else:
+                self._cancel(delegation, reason)
+
+    def _cancel(self, delegation: Delegation, reason: str) -> None:
+        """Killed in between, the task of one that is still SPAWNING may be in the queue."""
+        self._board.set_round(replace(delegation, state=DelegationState.WORKING))
+        try:
+            if self._tools.queue.cancel(delegation.task_id, self._tools.caller) == "stopping":
+                self._tools.nudge(delegation.task_id)
+        except NoSuchTask:
+            if delegation.step_id in self._board.states:
+                self._failed(delegation, Status.CANCELLED, reason, by_agent=False)
+            else:
+                over = replace(delegation, state=DelegationState.FAILED, reason=reason, ended=self._tools.clock())
+                self._board.set_round(over)
+        except ConductorError as error:
+            self._tools.log.warning("task_not_cancelled", task=delegation.task_id, error=str(error))
 
 
 ACCEPTED = "accepted by a person"

@@ -90,6 +90,16 @@ class Schedule:
         self._offer(one for one in freed if one in ready)
         return freed
 
+    def tried_anew(self, step_id: str) -> tuple[bool, list[str]]:
+        """One that was given up is wanted after all. Whether it may come, which it may not while something that it
+        depends on will not; and which others wait again."""
+        freed = self.revived(step_id)
+        if self._graph.is_blocked(step_id):
+            return False, freed
+        self._waiting.add(step_id)
+        self._offer(one for one in self._graph.ready() if one == step_id)
+        return True, freed
+
     def occupy(self, step_id: str) -> None:
         """It is in progress: its files are in use."""
         self._waiting.discard(step_id)
