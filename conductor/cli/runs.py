@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conductor.domain.run import Run
 
 _SHOWN = 20
-_AGAIN = (StepStatus.FAILED, StepStatus.NEEDS_REVIEW)
+_AGAIN = (StepStatus.FAILED, StepStatus.NEEDS_REVIEW, StepStatus.CANCELLED)
 
 
 @click.group(invoke_without_command=True)
@@ -36,6 +36,7 @@ def runs(context: click.Context, project: str, everything: bool, as_json: bool) 
     conductor runs                                  the latest runs
     conductor runs show r-k3f9                      every step, and why it does not run
     conductor runs retry r-k3f9 parser              try a failed step anew
+    conductor runs retry r-k3f9                     go on with a run that was stopped or failed
     """
     if context.invoked_subcommand is not None:
         return
@@ -150,20 +151,28 @@ def _ended_as(status: str) -> str:
 
 @runs.command()
 @click.argument("run_id", metavar="RUN")
-@click.argument("step_ids", metavar="STEP...", nargs=-1, required=True)
+@click.argument("step_ids", metavar="[STEP...]", nargs=-1)
 @click.pass_obj
 def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
-    """Tries steps of RUN anew that failed or need review, and with them what they blocked."""
+    """Tries steps of RUN anew that failed, need review or were cancelled, and with them what they blocked.
+
+    Without STEP all of them: that is how a run goes on that was stopped, ran out of time or lost its repository.
+    """
     from conductor.app.orchestration import reopen_run
 
     desk = open_desk(home_flag)
     run = find_run(desk.store, run_id)
-    states = [find_step(desk.store, run, step_id) for step_id in dict.fromkeys(step_ids)]
+    if step_ids:
+        states = [find_step(desk.store, run, step_id) for step_id in dict.fromkeys(step_ids)]
+    else:
+        states = [state for state in desk.store.steps(run.id) if state.status in _AGAIN]
+    if not states:
+        raise UsageError(f"no step of {run.id} failed, needs review or was cancelled: nothing is to be tried anew")
     for state in states:
         if state.status not in _AGAIN:
             raise UsageError(
                 f"{state.step.id} of {run.id} is {state.status.value.replace('_', ' ')}: "
-                "only what failed or needs review is tried anew"
+                "only what failed, needs review or was cancelled is tried anew"
             )
     for state in states:
         desk.store.again(run.id, state.step.id)
