@@ -56,8 +56,11 @@ class OneOrchestrator:
 
 
 def run_orchestrator(home_path: str, project: str) -> int:
-    """The orchestrator process, whole. The exit code, of `WorkerExit`: 0 when there is nothing (more) to do here,
-    CANNOT_RECORD when disk or store refuse, CANNOT_START when it can't work with these settings."""
+    """The orchestrator process, whole; its settings stand on standard input.
+
+    The exit code, of `WorkerExit`: 0 when there is nothing (more) to do here, CANNOT_RECORD when disk or store refuse,
+    CANNOT_START when it can't work with these settings."""
+    from conductor.app.handing_on import handed_settings
     from conductor.kit.jsonlog import JsonLog
     from conductor.kit.process import make_unreadable, set_process_name
     from conductor.kit.signals import SignalPipe
@@ -69,7 +72,7 @@ def run_orchestrator(home_path: str, project: str) -> int:
     log = JsonLog(_masker().mask, process="orchestrator", project=project)
     try:
         layout = open_layout(home_path, os.environ)
-        settings = load_settings(layout.home, os.environ)
+        settings = handed_settings() or load_settings(layout.home, os.environ)
         with OneOrchestrator(layout.home, project) as one:
             if not one.is_ours:
                 log.warning("orchestrator_there_already", lock=ServiceFolder(layout.home.project(project)).lock)
