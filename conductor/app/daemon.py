@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conductor.app import loadable_agents, make_doors, open_layout, patient_queue
+from conductor.app import open_layout
 from conductor.app.nursery import nursery_command, settle_left
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
@@ -32,14 +31,16 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 
 def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str], agents: Mapping[str, Agent]) -> SupervisorPlan:
     """What the supervisor and the nurseries are told, from checked settings and the agents that can be made."""
+    from conductor.app.handing_on import settings_for
     from conductor.kit.cgroup import delegated_cgroup
     from conductor.supervisor.plan import OrchestratorPlan, PoolPlan, SupervisorPlan
 
     restart = _restart_policy(settings)
     cgroup = delegated_cgroup() if settings.cgroup == "auto" else settings.cgroup.removeprefix("off")
     common = _common_config(home, settings, kinds, cgroup)
+    inherited = tuple(inherited_variables(settings).values())
     pools = {
-        name: PoolPlan(pool.workers, _pool_config(common, name, pool.preload, settings, agents).to_json())
+        name: PoolPlan(pool.workers, _pool_config(common, name, pool.preload, settings, agents).to_json(), inherited)
         for name, pool in settings.all_pools().items()
     }
     return SupervisorPlan(
@@ -50,11 +51,21 @@ def make_plan(home: Home, settings: Settings, kinds: Mapping[str, str], agents: 
         grace=settings.grace,
         timeout=settings.timeout,
         restart=restart,
-        orchestrators=OrchestratorPlan(orchestrator_command(home), restart, settings.orchestrator.heartbeat.stale),
+        orchestrators=OrchestratorPlan(
+            orchestrator_command(home),
+            restart,
+            settings.orchestrator.heartbeat.stale,
+            lambda project: settings_for(home, settings, project),
+        ),
         upkeep=_upkeep_plan(home, settings),
         cgroup=cgroup,
         warnings=tuple(_key_warnings(settings)),
     )
+
+
+def inherited_variables(settings: Settings) -> dict[str, str]:
+    """What agents get from us by way of our own environment; empty: not at all."""
+    return {"OPENCLAW_BIN": settings.openclaw_bin, "DISCORD_CHANNEL": settings.discord_channel}
 
 
 def _restart_policy(settings: Settings) -> RestartPolicy:
@@ -165,8 +176,8 @@ def _pool_config(
 
 def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
     """conductord, whole. Raises ConductorError when it can't start."""
+    from conductor.app.in_force import SettingsInForce
     from conductor.kit.process import make_unreadable
-    from conductor.limits.parking import parked_lines
     from conductor.supervisor.boot import Boot
     from conductor.worker.private_folder import sweep_private_folders
 
@@ -175,32 +186,13 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
     sweep_private_folders(layout.home.path, settle_left)
     boot = Boot(layout.home, os.environ, flags)
     with boot.only_daemon():
-        settings = boot.load_settings()
-        from conductor.agents.registry import installed_kinds
-
-        for name, value in (("OPENCLAW_BIN", settings.openclaw_bin), ("DISCORD_CHANNEL", settings.discord_channel)):
-            if value:
-                os.environ[name] = value  # agents get them from us
-        kinds = installed_kinds()
-        agents, rules = loadable_agents(settings, kinds), settings.limits.rules()
-        plan = make_plan(layout.home, settings, kinds, agents)
-        queue = patient_queue(layout, retry_policy(settings), make_doors(layout.home, settings, agents))
-
-        def reload() -> SupervisorPlan:
-            nonlocal rules
-            fresh = boot.load_settings()
-            agents = loadable_agents(fresh, kinds)
-            again, rules = make_plan(layout.home, fresh, kinds, agents), fresh.limits.rules()
-            queue.use_policy(retry_policy(fresh), make_doors(layout.home, fresh, agents))
-            return again
-
+        in_force = SettingsInForce(layout, boot.load_settings)
         return boot.run(
-            plan=plan,
-            reload=reload,
-            queue=queue,
-            rotate_results=queue.rotate_results,
+            plan=in_force.plan,
+            in_force=in_force,
+            queue=in_force.queue,
+            rotate_results=in_force.queue.rotate_results,
             inbox=layout.inbox,
             nursery_command=nursery_command,
-            limits=lambda: parked_lines(layout.home.path, time.time(), rules),
             use_terminal=use_terminal,
         )

@@ -24,7 +24,7 @@ from conductor.kit.process import become_subreaper
 from conductor.kit.sdnotify import SystemdNotifier
 from conductor.kit.signals import SignalPipe
 from conductor.ports import Log, TaskQueue
-from conductor.settings.model import Settings, load_settings
+from conductor.settings.model import Loaded, load_layers
 from conductor.supervisor.control import ControlServer
 from conductor.supervisor.daemon import WATCHED_SIGNALS, Daemon
 from conductor.supervisor.events import EventLog
@@ -32,7 +32,7 @@ from conductor.supervisor.fleet import Fleet
 from conductor.supervisor.inbox_watch import InboxWatch
 from conductor.supervisor.nurseries import NurseryCommand
 from conductor.supervisor.orphans import Leftovers
-from conductor.supervisor.plan import Reload, SupervisorPlan
+from conductor.supervisor.plan import InForce, SupervisorPlan
 from conductor.supervisor.services import Services
 from conductor.supervisor.status_page import counts_status, render_page, slot_status
 from conductor.supervisor.terminal import Terminal, is_at_hand
@@ -45,12 +45,14 @@ class Boot:
     def __init__(self, home: Home, environment: MutableMapping[str, str], flags: Mapping[str, Any]) -> None:
         self._home = home
         self._environment = environment
+        self._given = dict(environment)
         self._flags = flags
         self._notifier = SystemdNotifier(environment)
         self._masker = Masker(secret_values(environment))
 
-    def load_settings(self) -> Settings:
-        return load_settings(self._home, self._environment, self._flags)
+    def load_settings(self) -> Loaded:
+        """By the variables that we were started with: what we pass on to agents is none of theirs."""
+        return load_layers(self._home, self._given, self._flags)
 
     @contextmanager
     def only_daemon(self) -> Iterator[None]:
@@ -73,12 +75,11 @@ class Boot:
         self,
         *,
         plan: SupervisorPlan,
-        reload: Reload,
+        in_force: InForce,
         queue: TaskQueue,
         rotate_results: RotateResults,
         inbox: str,
         nursery_command: NurseryCommand,
-        limits: Callable[[], list[str]],
         use_terminal: bool,
     ) -> int:
         """Puts the daemon together, runs it, takes it apart."""
@@ -91,10 +92,10 @@ class Boot:
         fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
         services = Services(self._home, plan.orchestrators, self._environment, leftovers, log, events)
         upkeep = Upkeep(self._home, plan.upkeep, queue, rotate_results, events, log)
-        status = DaemonStatus(self._home, queue, fleet, services, events, limits)
+        status = DaemonStatus(self._home, queue, fleet, services, events, in_force)
         control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
         daemon = Daemon(
-            plan, reload, queue, fleet, services, upkeep, events, control, self._notifier, log, signals, status
+            plan, in_force, queue, fleet, services, upkeep, events, control, self._notifier, log, signals, status
         )
         status.daemon = daemon
         watch = self._watch_inbox(inbox, log)
@@ -142,11 +143,10 @@ class DaemonStatus:
         fleet: Fleet,
         services: Services,
         events: EventLog,
-        limits: Callable[[], list[str]],
+        in_force: InForce,
     ) -> None:
-        """`limits`: a line for each provider that is parked."""
         self._home = home
-        self._limits = limits
+        self._in_force = in_force
         self._queue = queue
         self._fleet = fleet
         self._services = services
@@ -168,9 +168,13 @@ class DaemonStatus:
             "orchestrators": self._services.status(now),
             "queue": counts_status(self._count()),
             "finished": dict(self._events.finished),
-            "limits": self._limits(),
+            "limits": self._in_force.limits(),
             "full": self._queue.full(),
         }
+
+    def settings(self) -> list[dict[str, Any]]:
+        """Those in force, each with where it came from."""
+        return self._in_force.rows()
 
     def write(self) -> None:
         try:
@@ -205,7 +209,9 @@ def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dic
         case "stop":
             (daemon.stop_at_once if request.get("now") else daemon.stop)(now)
         case "reload":
-            return {"refused": daemon.reload(now), "pid": os.getpid()}
+            return {**daemon.reload(now), "pid": os.getpid()}
+        case "settings":
+            return {"settings": status.settings(), "pid": os.getpid()}
         case "tell":
             return {"ok": True, "told": daemon.tell(request)}
         case verb:

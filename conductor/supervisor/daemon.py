@@ -17,8 +17,9 @@ from conductor.ports import Log, TaskQueue
 from conductor.supervisor.control import ControlServer
 from conductor.supervisor.events import EventLog
 from conductor.supervisor.fleet import Fleet
-from conductor.supervisor.plan import Reload, SupervisorPlan
+from conductor.supervisor.plan import InForce, SupervisorPlan
 from conductor.supervisor.policy import Busy, GivenUp, Idle, Starting
+from conductor.supervisor.reloading import tell_refusal, tell_renewal
 from conductor.supervisor.services import Services
 from conductor.supervisor.telling import told_events
 from conductor.supervisor.upkeep import Upkeep
@@ -61,7 +62,7 @@ class Daemon:
     def __init__(
         self,
         plan: SupervisorPlan,
-        reload: Reload,
+        in_force: InForce,
         queue: TaskQueue,
         fleet: Fleet,
         services: Services,
@@ -74,7 +75,7 @@ class Daemon:
         status: StatusPage,
     ) -> None:
         self._plan = plan
-        self._reload = reload
+        self._in_force = in_force
         self._queue = queue
         self._fleet = fleet
         self._services = services
@@ -371,26 +372,26 @@ class Daemon:
             return _EXIT_ALL_GIVEN_UP
         return None
 
-    def reload(self, now: float) -> str:
-        """Reads the settings anew; invalid ones change nothing, and what is wrong with them is returned."""
+    def reload(self, now: float) -> dict[str, Any]:
+        """Reads the settings anew; invalid ones change nothing. Returns `refused`, what is wrong with them, or what
+        they `changed` and what only a restart would: `held`."""
         self._notifier.reloading()
-        refusal = ""
         try:
-            plan = self._reload()
+            fresh = self._in_force.reload()
         except SettingsInvalid as error:
-            refusal = str(error)
-            self._log.error("reload_refused", error=refusal, kept="the settings in force stay")
+            answer = tell_refusal(error, self._log, self._events)
         else:
-            self._plan = plan
-            self._fleet.renew(plan, now)
-            self._services.renew(plan.orchestrators, now)
-            self._upkeep.renew(plan.upkeep)
-            self._events.emit("settings_reloaded")
-            self._log.info("settings_reloaded", pools={name: pool.workers for name, pool in plan.pools.items()})
-            for warning in plan.warnings:
-                self._log.warning("key_at_fault", why=warning)
-        self._notifier.ready("the settings in force stay" if refusal else "reloaded")
-        return refusal
+            self._renew(fresh.plan, now)
+            answer = tell_renewal(fresh, self._log, self._events)
+        self._notifier.ready("the settings in force stay" if answer["refused"] else "reloaded")
+        return answer
+
+    def _renew(self, plan: SupervisorPlan, now: float) -> None:
+        self._plan = plan
+        self._next_scan = now
+        self._fleet.renew(plan, now)
+        self._services.renew(plan.orchestrators, now)
+        self._upkeep.renew(plan.upkeep)
 
     def scale(self, pool: str, count: int) -> None:
         """Until the next reload or restart. Raises ValueError for an unknown pool or a silly number."""

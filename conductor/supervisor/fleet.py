@@ -362,13 +362,12 @@ class Fleet:
     def renew(self, plan: SupervisorPlan, now: float) -> None:
         """Takes a new plan: new nurseries with the new settings; workers of the old ones finish their task."""
         changed = [
-            pool
-            for pool in self._nurseries
-            if pool not in plan.pools or plan.pools[pool].nursery_config != self._plan.pools[pool].nursery_config
+            pool for pool in self._nurseries if not self._plan.pools[pool].has_same_nursery(plan.pools.get(pool))
         ]
         for pool in {*self.slots.targets} - {*plan.pools}:
             self.slots.set_target(pool, 0)
         self._plan = plan
+        self._leftovers.look_in(plan.cgroup)
         self.slots.use_policy(plan.restart)
         for pool, pool_plan in plan.pools.items():
             self.slots.set_target(pool, pool_plan.workers)

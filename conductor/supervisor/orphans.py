@@ -16,23 +16,29 @@ class Leftovers:
 
     def __init__(self, variable: str, cgroup: str) -> None:
         self._variable = variable
-        self._cgroup = cgroup
+        self._cgroups: list[str] = []
+        self.look_in(cgroup)
         self.spared: set[int] = set()
         """Children of ours that are neither workers nor nurseries: services."""
         # As process 1, or with children from before an exec, other people's orphans come to us too.
         self._all_children_are_ours = os.getpid() != 1 and not children_of(os.getpid())
 
+    def look_in(self, cgroup: str) -> None:
+        """From now on in this folder too: workers that began before the settings changed still have theirs."""
+        if cgroup and cgroup not in self._cgroups:
+            self._cgroups.append(cgroup)
+
     def end(self, worker_ids: Iterable[str]) -> int:
         """Kills every process of these dead workers' tasks; returns how many."""
         dead = list(worker_ids)
-        killed = sum(end_cgroup(f"{self._cgroup}/{worker}") for worker in dead) if self._cgroup else 0
+        killed = sum(end_cgroup(f"{cgroup}/{worker}") for cgroup in self._cgroups for worker in dead)
         return killed + kill_with_variable(self._variable, dead, spare=frozenset({os.getpid()}))
 
     def end_ownerless_groups(self) -> int:
         """Kills what is in groups whose worker is gone, whether or not anything else tells of it."""
-        names = groups_in(self._cgroup) if self._cgroup else []
-        dead = [name for name in names if parse_worker_id(name) and not owner_lives(name)]
-        return sum(end_cgroup(f"{self._cgroup}/{name}") for name in dead)
+        groups = [(cgroup, name) for cgroup in self._cgroups for name in groups_in(cgroup)]
+        dead = [f"{cgroup}/{name}" for cgroup, name in groups if parse_worker_id(name) and not owner_lives(name)]
+        return sum(map(end_cgroup, dead))
 
     def end_strays(self, known: frozenset[int], nursery_commands: frozenset[bytes]) -> list[int]:
         """Kills children of this subreaper that nobody owns, with all below them.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from conductor.settings.reloading import Held
+from conductor.settings.showing import Change
 from conductor.supervisor.policy import RestartPolicy
 
 
@@ -14,6 +17,12 @@ class PoolPlan:
 
     workers: int
     nursery_config: str
+    inherited: tuple[str, ...] = ()
+    """What our environment holds for it."""
+
+    def has_same_nursery(self, other: PoolPlan | None) -> bool:
+        """Whether a nursery that was started by this plan can go on by the other one."""
+        return other is not None and (self.nursery_config, self.inherited) == (other.nursery_config, other.inherited)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class OrchestratorPlan:
     """Project to command line."""
     restart: RestartPolicy
     stale: float
+    settings: Callable[[str], str] = lambda project: ""
+    """Project to what stands on its standard input: one that was given another text is replaced at a reload."""
 
 
 @dataclass(frozen=True)
@@ -62,5 +73,27 @@ class SupervisorPlan:
     """What is wrong and does not keep conductord from starting: keys that can't be used."""
 
 
-Reload = Callable[[], SupervisorPlan]
-"""Reads the settings again. Raises SettingsInvalid."""
+@dataclass(frozen=True)
+class Reloaded:
+    """What reading the settings again came to."""
+
+    plan: SupervisorPlan
+    changed: tuple[Change, ...] = ()
+    held: tuple[Held, ...] = ()
+    """What a file says and only a restart would change."""
+
+
+class InForce(Protocol):
+    """The settings that this daemon works by."""
+
+    def reload(self) -> Reloaded:
+        """Reads them again. Raises SettingsInvalid, and then nothing has changed."""
+        ...
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each of them with where it came from, as JSON has it."""
+        ...
+
+    def limits(self) -> list[str]:
+        """A line for each provider that is parked."""
+        ...

@@ -31,16 +31,20 @@ from conductor.supervisor.service_policy import Service, ServicePolicy
 _LONGEST_LOG = 10 * (1 << 20)
 _LONGEST_TOKEN = 128
 _GONE_WITHIN_SECONDS = 5.0
+_REPLACED_WITHIN_SECONDS = 30.0
 
 
 class Process:
     """What is alive of a service: held by its pidfd, so that no signal ever reaches a stranger."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_path: str) -> None:
-        """Raises OSError."""
-        with _open_log(log_path) as log:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log_path: str, settings: str = ""
+    ) -> None:
+        """`settings`: what it reads on its standard input. Raises OSError."""
+        self.settings = settings
+        with _open_log(log_path) as log, _readable(settings) as given:
             self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command, env=environment, stdin=given, stdout=log, stderr=log, start_new_session=True
             )
         self._pidfd = os.pidfd_open(self.pid)  # it can't be gone: only we reap it
 
@@ -155,10 +159,15 @@ class Services:
                 self._apply(service.project, policy.TimePassed(), now)
 
     def renew(self, plan: OrchestratorPlan, now: float) -> None:
-        """After a reload: those that were given up get another chance."""
+        """After a reload: those that were given up get another chance, and those whose settings changed are replaced.
+        They go on from what is written."""
         self._plan = plan
         for project in list(self._services):
             self._apply(project, policy.Asked(), now)
+        for project, process in list(self._processes.items()):
+            if self.starting_allowed and process.settings != plan.settings(project):
+                self._log.info("orchestrator_replaced", project=project, pid=process.pid, why="settings changed")
+                self._apply(project, policy.ToldToLeave(_REPLACED_WITHIN_SECONDS), now)
 
     def leave(self, within_seconds: float, now: float) -> None:
         """Tells every one to leave, and starts none any more; who is still there then is killed."""
@@ -216,7 +225,8 @@ class Services:
         try:
             replace_file(folder.service, token.encode() + b"\n")
             environment = {**self._environment, OWNER_VARIABLE: token}
-            process = Process(self._plan.command(project), environment, folder.log)
+            given = self._plan.settings(project)
+            process = Process(self._plan.command(project), environment, folder.log, given)
         except OSError as error:
             self._log.error("orchestrator_not_started", project=project, error=str(error))
             self._clear(project)
@@ -305,6 +315,14 @@ def _signature(path: str) -> tuple[int, int]:
 def _remove(path: str) -> None:
     with suppress(OSError):
         os.unlink(path)
+
+
+def _readable(text: str) -> BinaryIO:
+    """A file without a name: what it holds is nobody else's."""
+    file = os.fdopen(os.memfd_create("settings", os.MFD_CLOEXEC), "r+b")
+    file.write(text.encode())
+    file.seek(0)
+    return file
 
 
 def _open_log(path: str) -> BinaryIO:

@@ -41,6 +41,11 @@ class ProjectFolder:
         path = self.path / "child"
         return int(path.read_text() or 0) if path.exists() else 0
 
+    def settings(self) -> str:
+        """What the last one that tells its settings was given."""
+        path = self.path / "settings"
+        return path.read_text() if path.exists() else ""
+
     def was_told(self) -> bool:
         return (self.path / "told").exists()
 

@@ -20,6 +20,9 @@ def run_orchestrator(home: str, project: str) -> int:
         signal.signal(signal.SIGTERM, lambda *_: leave(folder))
     if mode == "leaves a child":
         start_child(folder)
+    if mode == "tells its settings":
+        with open(f"{folder}/settings", "w", encoding="utf-8") as file:
+            file.write(sys.stdin.read())
     with open(f"{folder}/starts", "a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n")
     if mode.startswith("exit "):

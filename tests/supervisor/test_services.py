@@ -199,6 +199,47 @@ def test_one_that_can_not_start_is_started_once(house: House) -> None:
     assert len(project.starts()) == 1
 
 
+def with_settings(house: House, texts: dict[str, str]) -> OrchestratorPlan:
+    return OrchestratorPlan(house.stand_in, RestartPolicy(), STALE, lambda project: texts[project])
+
+
+def test_a_reload_replaces_those_whose_settings_changed_and_no_others(house: House) -> None:
+    # given two, each with settings of its own
+    house.services.renew(with_settings(house, {"calculator": "a", "other": "b"}), time.monotonic())
+    changed, other = house.project(), house.project("other")
+    house.turn_until(lambda: len(changed.starts()) == 1 and house.state("calculator") == "running")
+    house.turn_until(lambda: len(other.starts()) == 1 and house.state("other") == "running")
+
+    # when
+    house.services.renew(with_settings(house, {"calculator": "A", "other": "b"}), time.monotonic())
+
+    # then it is told to leave, as a person would tell it, and another takes its place
+    house.turn_until(lambda: len(changed.starts()) == 2 and house.state("calculator") == "running")
+    assert changed.was_told()
+    assert len(other.starts()) == 1
+    assert not other.was_told()
+    assert "orchestrator_gave_up" not in house.heard.actions()
+
+    # and the same settings again replace nobody
+    house.services.renew(with_settings(house, {"calculator": "A", "other": "b"}), time.monotonic())
+    house.turn()
+    assert house.state("calculator") == "running"
+
+
+def test_settings_that_change_while_one_leaves_reach_the_one_that_comes(house: House) -> None:
+    texts = {"calculator": "0"}
+    house.services.renew(with_settings(house, texts), time.monotonic())
+    project = house.project(mode="tells its settings")
+    house.turn_until(lambda: house.state("calculator") == "running")
+
+    for turn in range(1, 20):
+        texts["calculator"] = str(turn)
+        house.services.renew(with_settings(house, dict(texts)), time.monotonic())
+        house.turn()
+
+    house.turn_until(lambda: project.settings() == "19")
+
+
 def test_a_reload_gives_another_chance(house: House) -> None:
     project = house.project(mode="exit 78")
     house.turn_until(lambda: house.state("calculator") == "given up")
