@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -109,8 +110,19 @@ def stop(home_flag: str | None, now: bool) -> None:
 @click.command()
 @click.pass_obj
 def reload(home_flag: str | None) -> None:
-    """Has conductord read its settings again; wrong ones change nothing and are named; exit 78."""
-    answer = ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "reload"})
+    """Has conductord read its settings again and says what that changed. Wrong ones change nothing and are named;
+    exit 78."""
+    answer = ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "reload"}, timeout_seconds=60)
     if answer["refused"]:
         raise SettingsInvalid(f"conductord goes on with the settings in force: {answer['refused']}")
-    click.echo("reloaded", err=True)
+    click.echo("\n".join(_reloaded(answer)), err=True)
+
+
+def _reloaded(answer: dict[str, Any]) -> Iterator[str]:
+    changed, more = answer.get("changed", []), answer.get("more", 0)
+    yield f"reloaded: {len(changed) + more or 'no'} setting{'s' * (len(changed) + more != 1)} changed"
+    yield from (f"  {one['key']}: {one['old'] or '(nothing)'} -> {one['new'] or '(nothing)'}" for one in changed)
+    if more:
+        yield f"  and {more} more"
+    for one in answer.get("held", []):
+        yield f"  {one['key']}: {one['says']} needs a restart: conductord was started with {one['by']}"
