@@ -46,6 +46,10 @@ class Store(Protocol):
     def save(self, changes: Changes) -> None:
         """Raises NoSuchRun where a step or delegation belongs to a run that is not there."""
 
+    def forget(self, run_id: str) -> None:
+        """Removes a run that is over, with its steps, delegations, wishes and activity; not there: nothing happens.
+        Raises UsageError where it is not over."""
+
     def run(self, run_id: str) -> Run | None: ...
 
     def runs(self, project: str = "", *, active: bool = False, limit: int = 0) -> list[Run]:
@@ -88,7 +92,8 @@ class Store(Protocol):
 
     def activity(self, after: int = 0, *, project: str = "", run_id: str = "", limit: int = 0) -> list[Activity]:
         """Oldest first, those whose sequence is greater than `after`; the first `limit` of them, 0: all. Sequences
-        start at 1 and have no gap; nothing appears later below one that was seen."""
+        start at 1 and have no gap but where a run was forgotten; none is given twice, and nothing appears later below
+        one that was seen."""
 
     def remembered(self, what: str) -> Mapping[str, Any]:
         """A small document kept under a name (learned experience, how far events were told); empty: none."""

@@ -139,6 +139,15 @@ class SqliteStore:
             self._check_runs({row["run_id"] for row in (*steps, *delegations)}, error)
             raise
 
+    def forget(self, run_id: str) -> None:
+        with self._database.writing() as connection:
+            status = connection.execute(select(RUNS.c.status).where(RUNS.c.id == run_id)).scalar()
+            if status is not None and status not in ENDED_RUNS:
+                raise UsageError(f"run {run_id} is not over: `conductor runs stop {run_id}` ends it")
+            for table in (ACTIVITY, WISHES, DELEGATIONS, STEPS):
+                connection.execute(delete(table).where(table.c.run_id == run_id))
+            connection.execute(delete(RUNS).where(RUNS.c.id == run_id))
+
     def run(self, run_id: str) -> Run | None:
         return next(map(run_of, self._database.rows(select(RUNS).where(RUNS.c.id == run_id))), None)
 

@@ -205,3 +205,51 @@ class KeepingContract(StoreContractBase):
             ("r-two", "a"),
             *(("r-one", step_id) for step_id in ("spawning", "working", "returned", "merging")),
         ]
+
+    # -- forgetting
+
+    def test_a_run_that_is_over_is_forgotten_with_all_that_belongs_to_it_and_nothing_else(
+        self, running: Store, opener: Opener
+    ) -> None:
+        other = "r-22222222"
+        running.add_run(run(other), [step_state("a", run_id=other)])
+        running.save(
+            Changes(
+                run=run(status=RunStatus.COMPLETED),
+                delegations=(delegation("a"), delegation("a", run_id=other)),
+                activity=(happened(run_id=RUN), happened(run_id=other), happened(run_id=RUN)),
+            )
+        )
+        running.stop(RUN)
+        running.stop(other)
+
+        running.forget(RUN)
+        running.forget(RUN)
+
+        for reader in (running, opener()):
+            assert [one.id for one in reader.runs()] == [other]
+            assert (reader.run(RUN), reader.steps(RUN), reader.delegations(RUN)) == (None, [], [])
+            assert not reader.wish(RUN).stop
+            assert reader.activity(run_id=RUN) == []
+            assert (len(reader.steps(other)), len(reader.delegations(other))) == (1, 1)
+            assert reader.wish(other).stop
+        assert len(running.activity(run_id=other)) == 1
+
+    def test_a_run_that_is_not_over_is_not_forgotten(self, running: Store) -> None:
+        with pytest.raises(UsageError, match=RUN):
+            running.forget(RUN)
+
+        assert running.run(RUN) is not None
+        assert running.steps(RUN)
+
+    def test_after_a_run_was_forgotten_no_number_of_what_happened_is_given_again(self, running: Store) -> None:
+        running.save(Changes(run=run(status=RunStatus.FAILED), activity=(happened(run_id=RUN), happened(run_id=RUN))))
+        last = running.activity()[-1].sequence
+
+        running.forget(RUN)
+        running.save(Changes(activity=(happened(),)))
+
+        assert [one.sequence for one in running.activity(last)] == [last + 1]
+        assert running.activity(last + 1) == []
+        running.add_run(run(), [])
+        assert running.run(RUN) == run()

@@ -37,6 +37,8 @@ class _Shelves:
     wishes: dict[str, Wish] = field(default_factory=dict)
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     activity: list[Activity] = field(default_factory=list)
+    happened: int = 0
+    """How many activities there ever were."""
     documents: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -102,7 +104,20 @@ class MemoryStore:
             for delegation in changes.delegations:
                 self._shelves.delegations[delegation.task_id] = delegation
             for one in activity:
-                self._shelves.activity.append(replace(one, sequence=len(self._shelves.activity) + 1))
+                self._shelves.happened += 1
+                self._shelves.activity.append(replace(one, sequence=self._shelves.happened))
+            self._written()
+
+    def forget(self, run_id: str) -> None:
+        with self._shelves.turn:
+            found = self._shelves.runs.get(run_id)
+            if found is not None and not found.is_over:
+                raise UsageError(f"run {run_id} is not over: `conductor runs stop {run_id}` ends it")
+            for by_run in (self._shelves.runs, self._shelves.steps, self._shelves.wishes):
+                by_run.pop(run_id, None)
+            rounds = self._shelves.delegations
+            self._shelves.delegations = {one: rounds[one] for one in rounds if rounds[one].run_id != run_id}
+            self._shelves.activity = [one for one in self._shelves.activity if one.run_id != run_id]
             self._written()
 
     def run(self, run_id: str) -> Run | None:
@@ -180,7 +195,7 @@ class MemoryStore:
 
     def activity(self, after: int = 0, *, project: str = "", run_id: str = "", limit: int = 0) -> list[Activity]:
         with self._shelves.turn:
-            later = self._shelves.activity[max(after, 0) :]
+            later = [one for one in self._shelves.activity if one.sequence > after]
         wanted = [one for one in later if project in ("", one.project) and run_id in ("", one.run_id)]
         return _limited(wanted, limit)
 
