@@ -33,12 +33,12 @@ class Accepting:
 
     def submit(self, spec: TaskSpec, *, fresh: bool = False) -> None:
         check_spec(spec)
-        if spec.after:
-            self._check_awaited([spec])
+        awaited = self._check_awaited([spec]) if spec.after else []
         temporary = f"{self._layout.tmp}/{spec.id}.{os.getpid()}"
         try:
             write_synced(temporary, seal(format_task(spec)).encode())
             with self._files.lock:
+                self._check_not_cleaned(awaited)
                 if not fresh:
                     self._reserve(spec.id)
                     sync_directory(self._home.tasks)  # first: after a power cut a queued task's id must not look free
@@ -60,13 +60,13 @@ class Accepting:
             if task_id in seen:
                 raise DuplicateTask(task_id)
             seen.add(task_id)
-        if any(spec.after for spec in specs):
-            self._check_awaited(specs)
+        awaited = self._check_awaited(specs) if any(spec.after for spec in specs) else []
         name = new_batch_name(self._files.clock())
         temporary = f"{self._layout.tmp}/{name}.batch"
         try:
             write_synced(temporary, batch_text(specs))
             with self._files.lock:
+                self._check_not_cleaned(awaited)
                 self._reserve_all(named)
                 if named:
                     sync_directory(self._home.tasks)
@@ -77,18 +77,28 @@ class Accepting:
             raise
         sync_directory(self._layout.inbox)
 
-    def _check_awaited(self, specs: Sequence[TaskSpec]) -> None:
-        """Raises BadTask where one waits for a task that is neither here nor before it: so none waits in a circle."""
+    def _check_awaited(self, specs: Sequence[TaskSpec]) -> list[str]:
+        """Raises BadTask where one waits for a task that is neither here nor before it: so none waits in a circle.
+        Returns those ids that have a folder."""
         from conductor.queue import listing
 
         known: set[str] = set()
+        with_folder = []
         for spec in specs:
             for awaited in spec.after:
-                is_known = awaited in known or os.path.isdir(self._home.task(awaited))
-                if not is_known and listing.find(self._files, awaited) is None:
+                if awaited not in known and os.path.isdir(self._home.task(awaited)):
+                    with_folder.append(awaited)
+                elif awaited not in known and listing.find(self._files, awaited) is None:
                     raise BadTask(f"task {spec.id} waits for {awaited!r}: there is no such task here before it")
                 known.add(awaited)
             known.add(spec.id)
+        return with_folder
+
+    def _check_not_cleaned(self, awaited: list[str]) -> None:
+        """The lock is held, so from here on no clean removes what waits for them."""
+        for task_id in awaited:
+            if not os.path.isdir(self._home.task(task_id)):
+                raise BadTask(f"the task {task_id!r} was removed just now: it can't be waited for")
 
     def _reserve_all(self, task_ids: list[str]) -> None:
         """Takes all ids or none: a refused batch leaves no trace."""

@@ -57,7 +57,7 @@ def _locate_once(files: QueueFiles, task_id: str) -> Found | None:
         dead = parse_dead(name)
         if dead is not None and dead.task_id == task_id:
             return Found(f"{layout.dead}/{name}", dead, is_dead=True)
-    for batch, spec in _batched(files):
+    for batch, spec in batched(files):
         if spec.id == task_id and not files.last_attempt(task_id):
             return Found(batch.path, Entry(task_id, Tries()), batch=batch.name, spec=spec)
     return None
@@ -116,8 +116,8 @@ def tasks(files: QueueFiles) -> Iterator[TaskView]:
     ]
     shelves = (files.ready, files.waiting, files.after)
     shelved = (Found(path, entry) for shelf in shelves for path, entry in shelf.walk())
-    batched = (
-        Found(batch.path, Entry(spec.id, Tries()), batch=batch.name, spec=spec) for batch, spec in _batched(files)
+    in_batches = (
+        Found(batch.path, Entry(spec.id, Tries()), batch=batch.name, spec=spec) for batch, spec in batched(files)
     )
     shown = set()
     for source in (owned, shelved):
@@ -126,7 +126,7 @@ def tasks(files: QueueFiles) -> Iterator[TaskView]:
             if view is not None:
                 shown.add(found.entry.task_id)
                 yield view
-    for found in batched:  # the last lines that were unpacked still stand in their batch
+    for found in in_batches:  # the last lines that were unpacked still stand in their batch
         view = _view(files, found) if found.entry.task_id not in shown else None
         if view is not None and not files.last_attempt(found.entry.task_id):
             yield view
@@ -153,7 +153,7 @@ def counts(files: QueueFiles) -> Counts:
     )
 
 
-def _batched(files: QueueFiles) -> Iterator[tuple[Batch, TaskSpec]]:
+def batched(files: QueueFiles) -> Iterator[tuple[Batch, TaskSpec]]:
     inbox = inbox_of(files)
     for batch in inbox.batches():
         try:
