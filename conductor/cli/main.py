@@ -39,6 +39,7 @@ COMMANDS = {
     "stop": "conductor.cli.live:stop",
     "reload": "conductor.cli.live:reload",
     "why": "conductor.cli.why:why",
+    "clean": "conductor.cli.cleaning:clean",
     "plan": "conductor.cli.planning:plan",
     "build": "conductor.cli.building:build",
     "run": "conductor.cli.running:run_plan",

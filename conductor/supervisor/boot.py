@@ -91,7 +91,7 @@ class Boot:
         leftovers = Leftovers(OWNER_VARIABLE, plan.cgroup)
         fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
         services = Services(self._home, plan.orchestrators, self._environment, leftovers, log, events)
-        upkeep = Upkeep(self._home, plan.upkeep, queue, rotate_results, events, log)
+        upkeep = Upkeep(self._home, plan.upkeep, queue, rotate_results, events, log, leftovers.spared)
         status = DaemonStatus(self._home, queue, fleet, services, events, in_force)
         control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
         daemon = Daemon(

@@ -19,7 +19,7 @@ class Leftovers:
         self._cgroups: list[str] = []
         self.look_in(cgroup)
         self.spared: set[int] = set()
-        """Children of ours that are neither workers nor nurseries: services."""
+        """Children of ours that are neither workers nor nurseries: services, and who removes what is old."""
         # As process 1, or with children from before an exec, other people's orphans come to us too.
         self._all_children_are_ours = os.getpid() != 1 and not children_of(os.getpid())
 

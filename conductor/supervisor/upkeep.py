@@ -45,14 +45,23 @@ class Upkeep:
     """`look` is called at every pass of the loop and is cheap; what takes time is done by a child, one at a time."""
 
     def __init__(
-        self, home: Home, plan: UpkeepPlan, queue: TaskQueue, rotate_results: RotateResults, events: EventLog, log: Log
+        self,
+        home: Home,
+        plan: UpkeepPlan,
+        queue: TaskQueue,
+        rotate_results: RotateResults,
+        events: EventLog,
+        log: Log,
+        spared: set[int],
     ) -> None:
+        """`spared`: takes the pids of children that are not strays."""
         self._home = home
         self._plan = plan
         self._queue = queue
         self._rotate_results = rotate_results
         self._events = events
         self._log = log
+        self._spared = spared
         self._next_look = 0.0
         self._next_sweep = 0.0
         self._sweeper: subprocess.Popen[bytes] | None = None
@@ -83,6 +92,7 @@ class Upkeep:
         if self._sweeper is None or self._sweeper.pid != pid:
             return False
         process, self._sweeper = self._sweeper, None
+        self._spared.discard(pid)
         process.returncode = os.waitstatus_to_exitcode(wait_status)
         self._hear(process)
         return True
@@ -127,6 +137,7 @@ class Upkeep:
             return
         self._next_sweep = now + plan.sweep_every
         self._sweeper = subprocess.Popen(plan.sweep, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self._spared.add(self._sweeper.pid)
 
     def _hear(self, process: subprocess.Popen[bytes]) -> None:
         answer = _take_answer(process)

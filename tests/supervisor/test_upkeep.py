@@ -83,7 +83,7 @@ class Room:
         monkeypatch.setattr(os, "statvfs", lambda path: disk(self.free))
 
     def open(self, plan: UpkeepPlan = ROOMY) -> Upkeep:
-        return Upkeep(self.home, plan, self.queue, self.rotate, self.events, self.log)
+        return Upkeep(self.home, plan, self.queue, self.rotate, self.events, self.log, set())
 
     def rotate(self, *asked: int) -> bool:
         self.rotated.append(asked)
