@@ -16,6 +16,13 @@ from tests.conftest import DaemonFactory
 from tests.support import REPOSITORY, clean_environment, eventually, result_lines, run_cli
 
 EXAMPLES = REPOSITORY / "examples"
+_COMMAND = re.compile(r"(?:^|[`;|:] ?)conductor ([a-z]+)\b", re.MULTILINE)
+
+
+def pages() -> dict[str, str]:
+    """README.md and what lies beside it in docs/, by name."""
+    found = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+    return {page.name: page.read_text() for page in found}
 
 
 def shell(home: Home, script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -95,16 +102,16 @@ def test_the_demo_ends_as_it_says(home: Home, tmp_path: Path) -> None:
 def test_the_readme_names_every_command_and_no_other() -> None:
     from conductor.cli.main import COMMANDS
 
-    readme = (REPOSITORY / "README.md").read_text()
-    named = set(re.findall(r"(?:^|[`;|:] ?)conductor ([a-z]+)\b", readme, re.MULTILINE))
+    named = {page: set(_COMMAND.findall(text)) for page, text in pages().items()}
 
-    assert named == set(COMMANDS) - {"demo"}
+    assert named["README.md"] == set(COMMANDS) - {"demo"}
+    assert all(found <= set(COMMANDS) for found in named.values())
 
 
 def test_every_yaml_of_the_readme_is_a_valid_setting(home: Home) -> None:
     import yaml
 
-    blocks = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    blocks = [block for text in pages().values() for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
 
     assert len(blocks) >= 2
     for block in blocks:
