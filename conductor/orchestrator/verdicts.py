@@ -55,7 +55,7 @@ def after_bounce(bounces: int, most: int, last: Candidate, resolver: Candidate |
         return TryAgain(last)
     if resolver is not None and bounces == most + 1:
         return TryAgain(resolver)
-    return GiveUp(f"sent back {bounces} times", for_review=True)
+    return GiveUp(f"refused {bounces} times" if bounces > 1 else "refused", for_review=True)
 
 
 def attempt_order(
