@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def approve(home_flag: str | None, run_id: str, yes: bool, step_id: str | None, watch: bool) -> int:
     """Shows what RUN asks for (its plan, commands that a model wrote, the next wave) and says yes to it.
 
-    Exactly what is shown is approved: what the run asks for later waits for the next `approve`. Exit 5: it was not
-    approved.
+    Exactly what is shown is approved: what the run asks for later waits for the next `approve`. Exit 5: the
+    answer was no; 2: nobody can be asked here, and there was no --yes.
 
     \b
     conductor approve r-k3f9q2ab

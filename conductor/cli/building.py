@@ -13,7 +13,7 @@ from conductor.cli.run_options import after_start, options_of, run_options
 @click.command()
 @click.argument("request")
 @click.option("--project", required=True, help="Of which project; made where there is none.")
-@click.option("--planner", default="", metavar="AGENT[:MODEL]", help="Who takes the request apart.")
+@click.option("--planner", default="", metavar="AGENT[:MODEL]", help="Who takes the request apart, before all others.")
 @run_options
 @click.pass_obj
 def build(home_flag: str | None, /, request: str, project: str, planner: str, **given: Any) -> int:

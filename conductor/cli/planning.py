@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 @click.argument("request", metavar="REQUEST|PLAN")
 @click.option("--project", default="", help="For which project; by default for the folder here.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the plan to this file too.")
-@click.option("--planner", default="", metavar="AGENT[:MODEL]", help="Who takes the request apart.")
+@click.option("--planner", default="", metavar="AGENT[:MODEL]", help="Who takes the request apart, before all others.")
 @click.option("--tag", default="", help="Of Task Master's file: which tag.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
 @click.pass_obj
 def plan(home_flag: str | None, /, request: str, **given: Any) -> int:
-    """Shows what a request comes to: the graph, its waves, who does what, the cost expected. Nothing runs.
+    """Shows what a request comes to: the graph, its waves, who does what, the cost expected. Nothing of it runs.
 
     A model takes REQUEST apart, which needs a running conductord; the path of a PLAN is only read.
 

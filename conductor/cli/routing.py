@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 200
 _SHOWN_REASONS = 3
 
+_TYPES = [one.value for one in StepType]
+
 
 @click.command()
 @click.argument("text", default="")
@@ -31,7 +33,7 @@ _SHOWN_REASONS = 3
 @click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object.")
 @click.option("--category", help="Of the task; by default its words tell.")
 @click.option("--complexity", type=click.IntRange(1, 5), help="1 trivial to 5 very complex.")
-@click.option("--type", "step_type", type=click.Choice(list(StepType)), help="What a step of a plan would say.")
+@click.option("--type", "step_type", type=click.Choice(_TYPES), help="What a step of a plan would say.")
 @click.option("--agent", help="Only this one.")
 @click.option("--model", help="Only who serves this model.")
 @click.option("--thinking", help="The level of thinking wanted.")

@@ -62,7 +62,8 @@ def clean_worktrees(home_flag: str | None, project: str | None, dry_run: bool, a
             went, left = repository.clean(target, is_open, time.time())
         gone += [_row(name, kept) for kept in went]
         stays += len(left)
-    _print(gone, as_json)
+    if gone or as_json:
+        _print(gone, as_json)
     if not as_json:
         deed = "would go" if dry_run else "went"
         click.echo(f"{len(gone)} {deed}, {stays} stay" if stays != 1 else f"{len(gone)} {deed}, 1 stays", err=True)
