@@ -153,7 +153,7 @@ class Rounds:
         accepted = state.reason == ACCEPTED
         if taken.faults and not accepted:
             self.bounced(delegation, "what it left can't be merged:\n" + "\n".join(taken.faults))
-        elif not taken.paths and state.step.may_be_empty:
+        elif not taken.paths and (accepted or state.step.may_be_empty):
             self._completed(delegation, "")
         elif not taken.paths:
             self.bounced(delegation, "it ended well, but changed no file: there is nothing to merge")

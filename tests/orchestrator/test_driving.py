@@ -270,6 +270,20 @@ def test_what_changed_the_main_checkout_waits_for_a_person_and_is_merged_when_ac
     assert world.store.run(run.id).status is RunStatus.COMPLETED  # type: ignore[union-attr]
 
 
+def test_a_step_that_changed_nothing_is_done_when_a_person_accepts_that(world: World) -> None:
+    world.repository.paths = lambda task: () if ".a." in task else ("b.txt",)
+    run = world.run(step("a"), step("b", "a"))
+    world.go()
+    assert world.statuses() == {"a": "needs_review", "b": "blocked"}
+
+    reopen(world, run.id)
+    world.store.accept(run.id, "a")
+    world.go()
+
+    assert world.statuses() == {"a": "completed", "b": "completed"}
+    assert world.merged() == ["b"]
+
+
 def test_a_step_that_failed_can_be_tried_anew_with_all_that_waited_for_it(world: World) -> None:
     world.outcome = lambda task: Outcome.FAILED if task == "r-aaaaaaaa.a.1" else Outcome.SUCCESS
     run = world.run(step("a", agent="command"), step("b", "a"))
