@@ -122,7 +122,8 @@ OUTSIDE = (
         REVIEW, "hooks/post-checkout"),
     Odd("config", f"{WORK}; git config core.hooksPath {{hooks}}; git config core.fsmonitor 'touch {{stolen}}'",
         REVIEW, "config changed"),
-    Odd("run-branch", f"{WORK}; git update-ref refs/heads/conductor/$CONDUCTOR_RUN $({ADA} commit-tree -m x HEAD^{{{{tree}}}})"),
+    Odd("run-branch",
+        f"{WORK}; git update-ref refs/heads/conductor/$CONDUCTOR_RUN $({ADA} commit-tree -m x HEAD^{{{{tree}}}})"),
     Odd("tmp", f"{WORK}; echo stray >{{stolen}}.not"),
 )  # fmt: skip
 
