@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,9 @@ from conductor.domain.errors import (
     UsageError,
 )
 from conductor.domain.exits import CliExit
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "submit": "conductor.cli.submit:submit",
@@ -71,7 +75,18 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        if ctx.resilient_parsing:  # somebody pressed Tab
+            from conductor.cli.completing import teach
+
+            teach(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        """Click's own would import every command to tell a line about it."""
+        from conductor.cli.completing import command_names
+
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*command_names(self.list_commands(ctx), incomplete), *options]
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
