@@ -61,6 +61,7 @@ COMMANDS = {
     "init": "conductor.cli.starting:init",
     "demo": "conductor.cli.demo:demo",
     "sim": "conductor.cli.simulating:sim",
+    "completion": "conductor.cli.completing:completion",
 }
 
 
