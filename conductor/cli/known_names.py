@@ -18,6 +18,7 @@ from conductor.domain.errors import BadTask, SettingsInvalid
 from conductor.domain.home import Home
 from conductor.domain.lines import parse_result
 from conductor.domain.outcome import Status
+from conductor.kit.segments import Follower, end_of
 from conductor.queue.latest import latest_ids
 from conductor.queue.layout import Layout
 
@@ -81,13 +82,12 @@ def _queued(home: Home) -> Iterator[Name]:
 def _ended(home: Home) -> Iterator[Name]:
     """From the end of results.txt, the latest first."""
     try:
-        with open(home.results, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - _RESULTS_WITHIN))
-            lines = file.read().split(b"\n")
+        begin = max(0, end_of(home.results) - _RESULTS_WITHIN)
+        with closing(Follower(home.results, begin)) as follower:
+            lines = b"".join(iter(follower.read, b"")).split(b"\n")
     except OSError:
         return
-    for line in reversed(lines[1:-1] if size > _RESULTS_WITHIN else lines[:-1]):
+    for line in reversed(lines[1:-1] if begin else lines[:-1]):
         with suppress(BadTask):
             result = parse_result(line.decode("utf-8", "replace"))
             if result.status is not Status.RETRY:

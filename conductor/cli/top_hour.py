@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from conductor.domain.errors import BadTask
 from conductor.domain.lines import ResultLine, format_timestamp, parse_result
+from conductor.kit.segments import Follower, end_of
 
 MINUTES = 60
 _READ_BACK_BYTES = 2 << 20
@@ -48,17 +48,17 @@ class Hour:
 
 
 class HourWatch:
-    """Follows one results.txt, over its rotation too. The file is held open: what was appended to it before it was
-    renamed is still read."""
+    """Follows one results.txt, over its rotations too."""
 
     def __init__(self, path: str, clock: Callable[[], float]) -> None:
         """`clock`: seconds since 1970."""
         self._path = path
         self._clock = clock
-        self._descriptor = -1
-        self._position = 0
-        self._known_from = ""
-        """The first minute that is known whole; empty: all are."""
+        self._follower: Follower | None = None
+        self._is_cut = False
+        """What is read next may begin in the middle of a line."""
+        self._known_from: str | None = ""
+        """Minutes behind it are known whole; empty: all are; None: the next line tells."""
         self._minutes: dict[str, Minute] = {}
         self._recent: deque[bytes] = deque(maxlen=_RECENT)
         self._failures: deque[bytes] = deque(maxlen=_RECENT)
@@ -66,57 +66,40 @@ class HourWatch:
     def look(self) -> Hour:
         self._follow()
         now = self._clock()
+        known_from = _minute_name(now) if self._known_from is None else self._known_from
         names = [_minute_name(now - 60 * back) for back in reversed(range(MINUTES))]
         self._minutes = {name: self._minutes[name] for name in names if name in self._minutes}
-        minutes = (self._minutes.get(name, Minute()) if name >= self._known_from else None for name in names)
+        minutes = (self._minutes.get(name, Minute()) if name > known_from else None for name in names)
         return Hour(tuple(minutes), tuple(_parsed(self._recent)), tuple(_parsed(self._failures)))
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
 
     # -- inside
 
     def _follow(self) -> None:
-        if self._descriptor >= 0:
-            self._take()
-        with suppress(FileNotFoundError):
-            there = os.stat(self._path)
-            held = os.fstat(self._descriptor) if self._descriptor >= 0 else None
-            if held is not None and (held.st_ino, held.st_dev) == (there.st_ino, there.st_dev):
-                return
+        end = end_of(self._path)
+        if self._follower is None or end - self._follower.position > _READ_BACK_BYTES:
             self.close()
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            self._position = 0
-            self._take()
-
-    def _take(self) -> None:
-        size = os.fstat(self._descriptor).st_size
-        if size < self._position:  # a torn last line was cut off, or it was emptied
-            self._position = size
-        if size - self._position > _READ_BACK_BYTES:
-            self._skip_to(size - _READ_BACK_BYTES)
-        fresh = os.pread(self._descriptor, size - self._position, self._position)
-        whole = fresh[: fresh.rfind(b"\n") + 1]
-        self._position += len(whole)
-        for line in whole.split(b"\n")[:-1]:
-            self._count(line)
-
-    def _skip_to(self, position: int) -> None:
-        """Behind the first line end from there on; minutes up to that line's are not known any more."""
-        after = os.pread(self._descriptor, 65536, position)
-        self._position = position + after.find(b"\n") + 1
-        line = after[after.find(b"\n") + 1 :].partition(b"\n")[0].split(b"|", 4)
-        begins = line[3][:_MINUTE].decode("ascii", "replace") if len(line) == 5 else ""
-        self._known_from = begins + ":" if begins else _minute_name(self._clock())  # `:` comes behind that very minute
-        self._minutes.clear()
+            self._follower = Follower(self._path, max(0, end - _READ_BACK_BYTES))
+            self._is_cut = self._follower.position > 0
+            self._known_from = None if self._is_cut else ""
+            self._minutes.clear()
+        while lines := self._follower.read():
+            for line in lines.split(b"\n")[:-1]:
+                if not self._is_cut:
+                    self._count(line)
+                self._is_cut = False
 
     def _count(self, line: bytes) -> None:
         fields = line.split(b"|", 4)
         if len(fields) != 5:
             return
         status, name = fields[2], fields[3][:_MINUTE].decode("ascii", "replace")
+        if self._known_from is None:
+            self._known_from = name
         before = self._minutes.get(name) or Minute()
         if status == b"RETRY":
             self._minutes[name] = Minute(before.ended, before.failed, before.retried + 1)
