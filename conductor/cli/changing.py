@@ -9,6 +9,7 @@ import click
 
 from conductor.app import open_layout, patient_queue, ring_doorbell
 from conductor.cli.main import exit_code_of
+from conductor.cli.progress import Progress
 from conductor.domain.errors import ConductorError, NoSuchTask, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.view import Ended
@@ -37,15 +38,17 @@ def cancel(home_flag: str | None, task_ids: tuple[str, ...]) -> int:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     for task_id, answer in answers.items():
         if answer == "stopping":
-            answer = _when_stopped(queue, task_id, deadline)
+            with Progress() as progress:
+                answer = _when_stopped(queue, task_id, deadline, progress)
         click.echo(f"{task_id} {'had ended before' if answer == 'ended' else answer}", err=True)
     return code
 
 
-def _when_stopped(queue: DirectoryQueue, task_id: str, deadline: float) -> str:
+def _when_stopped(queue: DirectoryQueue, task_id: str, deadline: float, progress: Progress) -> str:
     while not isinstance(queue.find(task_id), Ended):
         if time.monotonic() >= deadline:
             return "being stopped"
+        progress.tell(f"{task_id} is being stopped, with all that it started")
         time.sleep(0.05)
     return "cancelled"
 

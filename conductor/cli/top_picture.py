@@ -10,8 +10,7 @@ from conductor.cli.sparkline import sparkline
 from conductor.cli.top_hour import MINUTES, Hour
 from conductor.cli.top_look import Look, Row, RunLine
 from conductor.cli.top_view import Mode, View
-from conductor.cli.wording import one_line
-from conductor.domain.durations import format_duration
+from conductor.cli.wording import one_line, roughly
 from conductor.queue.pools import PoolLook
 
 _LEAST_ROWS = 8
@@ -90,7 +89,7 @@ def _title(look: Look, width: int) -> Line:
     spans: list[Span] = [
         (f"conductord {daemon['version']} ", "bold"),
         (mode, "green" if mode == "running" else "bold yellow"),
-        (f"  up {_for(up)}  {busy} of {target} workers busy  ", ""),
+        (f"  up {roughly(up)}  {busy} of {target} workers busy  ", ""),
     ]
     return fitted([*spans, (one_line(look.home), "dim")], width)
 
@@ -140,7 +139,7 @@ def _pool_line(name: str, pool: PoolLook, workers: tuple[int, int] | None, now: 
         spans.append((f" {workers[0]}/{workers[1]} busy  ", ""))
     spans.append((f"{pool.ready:,} ready  ", "" if pool.ready else "dim"))
     if pool.oldest_ms:
-        spans.append((f"oldest {_for(now - pool.oldest_ms / 1000)}  ", ""))
+        spans.append((f"oldest {roughly(now - pool.oldest_ms / 1000)}  ", ""))
     if pool.held:
         spans.append((f"held: {', '.join(f'{lane} {count:,}' for lane, count in pool.held.items())}", "yellow"))
     return fitted(spans, width)
@@ -155,7 +154,7 @@ def _run_line(run: RunLine, now: float, width: int) -> Line:
     spans.append((f"{run.status} ", "bold yellow" if asks else "cyan"))
     spans.append((f" {done}/{steps} steps" if steps else "", ""))
     spans.append((f", {bad} not done" if bad else "", "red"))
-    spans.append((f"  {_for(now - run.since)}  ", ""))
+    spans.append((f"  {roughly(now - run.since)}  ", ""))
     return fitted([*spans, (one_line(run.title), "dim")], width)
 
 
@@ -190,14 +189,8 @@ def _time(row: Row, now: float) -> str:
     if row.seconds is None:
         return ""
     if row.kind == "delayed":
-        return "in " + _for(row.seconds)
-    return _for(now - row.seconds if row.kind == "ended" else row.seconds)
-
-
-def _for(seconds: float) -> str:
-    """In whole seconds: what changes several times a second is not shown so often."""
-    whole = int(max(0.0, seconds))
-    return f"{whole}s" if whole < 60 else format_duration(whole)
+        return "in " + roughly(row.seconds)
+    return roughly(now - row.seconds if row.kind == "ended" else row.seconds)
 
 
 def _widths(cells: Sequence[Sequence[str]], width: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +15,16 @@ from conductor.domain.errors import BadTask, DaemonNotRunning, NoSuchTask
 from conductor.domain.exits import CliExit
 from conductor.domain.lines import ResultLine, parse_result
 from conductor.domain.outcome import Status
-from conductor.domain.view import Ended
+from conductor.domain.view import Ended, Queued, Running, Waiting
 from conductor.kit.segments import Follower
 from conductor.queue.layout import Layout
 
+if TYPE_CHECKING:
+    from conductor.cli.progress import Progress
+
 _POLL_SECONDS = 0.05
 _DAEMON_CHECK_SECONDS = 5.0
+_STATES: dict[type, str] = {Running: "running", Queued: "queued", Waiting: "waiting", Ended: "ending"}
 
 
 class ResultsFollower:
@@ -40,42 +45,67 @@ class ResultsFollower:
 
 
 def wait_for(layout: Layout, task_ids: list[str], timeout_seconds: float | None = None) -> int:
-    """Blocks until every task has ended. Raises NoSuchTask, and DaemonNotRunning when nothing would ever end them."""
+    """Blocks until every task has ended, and tells how far it is where somebody looks on. Raises NoSuchTask, and
+    DaemonNotRunning when nothing would ever end them."""
+    from conductor.cli.progress import Progress
+
     follower = ResultsFollower(layout.home.results)
     statuses = _already_ended(layout, task_ids)
-    open_ids = set(task_ids) - statuses.keys()
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    next_check = 0.0
-    while open_ids:
-        for line in follower.fresh():
-            if line.task_id in open_ids and line.status is not Status.RETRY:
-                statuses[line.task_id] = line.status
-                open_ids.discard(line.task_id)
-        if not open_ids:
-            break
-        if time.monotonic() >= next_check:
-            if not ring_doorbell(layout.home):
-                raise DaemonNotRunning(
-                    f"{len(open_ids)} tasks have not ended and no conductord runs on {layout.home.path}"
-                )
-            next_check = time.monotonic() + _DAEMON_CHECK_SECONDS
-            _check_none_vanished(layout, open_ids)
-        if deadline is not None and time.monotonic() >= deadline:
-            click.echo(f"conductor: {len(open_ids)} tasks have not ended yet", err=True)
-            return CliExit.TASK_FAILED
-        time.sleep(_POLL_SECONDS)
+    with Progress() as progress:
+        is_over = _follow(layout, follower, statuses, set(task_ids), deadline, progress)
+    if not is_over:
+        click.echo(f"conductor: {len(set(task_ids) - statuses.keys())} tasks have not ended yet", err=True)
+        return CliExit.TASK_FAILED
     for task_id in task_ids:
         if statuses[task_id] is not Status.SUCCESS:
             click.echo(f"conductor: {task_id} {statuses[task_id].value}", err=True)
     return CliExit.WELL if all(status is Status.SUCCESS for status in statuses.values()) else CliExit.TASK_FAILED
 
 
-def _check_none_vanished(layout: Layout, open_ids: set[str]) -> None:
-    """A task whose file was damaged goes to corrupt/ without a result line: nothing would ever end the wait."""
+def _follow(
+    layout: Layout,
+    follower: ResultsFollower,
+    statuses: dict[str, Status],
+    wanted: set[str],
+    deadline: float | None,
+    progress: Progress,
+) -> bool:
+    """Fills `statuses` as tasks end; False: the time was up before all of `wanted` had."""
+    next_check, states = 0.0, ""
+    while True:
+        for line in follower.fresh():
+            if line.task_id in wanted and line.status is not Status.RETRY:
+                statuses[line.task_id] = line.status
+        open_ids = wanted - statuses.keys()
+        if not open_ids:
+            return True
+        if time.monotonic() >= next_check:
+            if not ring_doorbell(layout.home):
+                raise DaemonNotRunning(
+                    f"{len(open_ids)} tasks have not ended and no conductord runs on {layout.home.path}: "
+                    "start one with `conductord`"
+                )
+            next_check = time.monotonic() + _DAEMON_CHECK_SECONDS
+            states = _states(layout, open_ids)
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        progress.tell(f"{len(wanted) - len(open_ids)} of {len(wanted)} tasks have ended ({states})")
+        time.sleep(_POLL_SECONDS)
+
+
+def _states(layout: Layout, open_ids: set[str]) -> str:
+    """`2 running, 1 queued`. Raises NoSuchTask: a task whose file was damaged goes to corrupt/ without a result line,
+    and nothing would ever end the wait."""
     queue = patient_queue(layout)
+    counts: dict[str, int] = {}
     for task_id in open_ids:
-        if queue.find(task_id) is None:
+        view = queue.find(task_id)
+        if view is None:
             raise NoSuchTask(task_id)
+        state = _STATES[type(view)]
+        counts[state] = counts.get(state, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def _already_ended(layout: Layout, task_ids: list[str]) -> dict[str, Status]:

@@ -15,7 +15,7 @@ from conductor.cli.run_story import ending, kept, notes, told
 from conductor.cli.snapshot import Snapshot
 from conductor.domain.errors import DaemonNotRunning
 from conductor.domain.exits import CliExit
-from conductor.domain.run import Activity, Delegation, RunStatus
+from conductor.domain.run import Activity, Delegation, RunStatus, StepStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ class Show(Protocol):
 def watch_run(desk: Desk, run_id: str, *, quiet: bool = False, timeout_seconds: float | None = None) -> int:
     """Shows the run until it is over, then what became of it. An interrupt leaves the run alone.
 
-    What it asks for is asked on the way where a person sits there. `quiet`: nothing is drawn or asked. Exit codes: 0
+    What it asks for is asked on the way where a person sits there. `quiet`: nothing is asked, and only how far it is is drawn. Exit codes: 0
     completed, 1 not, or the time is up, 5 it waits for approval. Raises DaemonNotRunning where nobody looks on who
     could start one.
     """
@@ -144,7 +144,7 @@ def last_rounds(store: Store, snapshot: Snapshot) -> dict[str, Delegation]:
 
 def _show(*, quiet: bool) -> Show:
     if quiet:
-        return NoShow()
+        return ProgressShow()
     return LiveShow() if can_draw(sys.stdout) else LineShow()
 
 
@@ -178,6 +178,24 @@ class NoShow:
 
     def draw(self, snapshot: Snapshot, fresh: list[Activity]) -> None:
         pass
+
+
+class ProgressShow(NoShow):
+    """How far it is, in one line, where somebody looks on who wants to see nothing else."""
+
+    def __init__(self) -> None:
+        from conductor.cli.progress import Progress
+
+        self._progress = Progress()
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.clear()
+
+    def draw(self, snapshot: Snapshot, fresh: list[Activity]) -> None:
+        counts = snapshot.counts()
+        done, moving = counts.get(StepStatus.COMPLETED, 0), counts.get(StepStatus.IN_PROGRESS, 0)
+        steps = f": {done} of {len(snapshot.steps)} steps are done, {moving} in progress" if snapshot.steps else ""
+        self._progress.tell(f"{snapshot.run.id} is {snapshot.run.status.value.replace('_', ' ')}{steps}")
 
 
 class LineShow(NoShow):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from conductor.domain.durations import format_duration
+
 _MOST = 500
 
 
@@ -27,6 +29,12 @@ def money(usd: float, *, more_unknown: bool = False) -> str:
     """`$0.42`, `$0.0031`; `+?`: some of it is not known."""
     known = f"${usd:.4f}" if 0 < usd < 0.01 else f"${usd:.2f}"
     return f"{known}+?" if more_unknown and usd else "?" if more_unknown else known
+
+
+def roughly(seconds: float) -> str:
+    """`12s`, `4m05s`: in whole seconds, so that what is drawn anew does not change more often."""
+    whole = int(max(0.0, seconds))
+    return f"{whole}s" if whole < 60 else format_duration(whole)
 
 
 def doer(agent: str, model: str, thinking: str = "") -> str:
