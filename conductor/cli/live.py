@@ -4,44 +4,72 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from conductor.app import ask_daemon, open_layout, patient_queue, ring_doorbell
+from conductor.app import ask_daemon, daemon_runs, open_layout, patient_queue, ring_doorbell
+from conductor.cli.types import DURATION
 from conductor.domain.errors import DaemonNotRunning, SettingsInvalid
 from conductor.domain.exits import CliExit
 from conductor.domain.task import DEFAULT_POOL
 
+if TYPE_CHECKING:
+    from conductor.queue.layout import Layout
+
+_NOT_RUNNING = "not running"
+_POLL_SECONDS = 0.1
+
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object; with --watch one a line.")
+@click.option(
+    "--watch",
+    "every",
+    type=DURATION,
+    is_flag=False,
+    flag_value="2",
+    metavar="[TIME]",
+    help="Again and again, each 2 s or TIME, until Ctrl-C: drawn anew on a terminal, else appended.",
+)
 @click.pass_obj
-def status(home_flag: str | None, as_json: bool) -> int:
-    """Shows the daemon, every slot and the queue. Exit 4 when no conductord runs; the queue is shown all the same."""
+def status(home_flag: str | None, as_json: bool, every: float | None) -> int:
+    """Shows the daemon, every slot and the queue. Exit 4 when no conductord runs; the queue is shown all the same.
+
+    \b
+    conductor status
+    conductor status --watch                       a page each 2 s; `conductor top` has keys too
+    conductor status --watch 10 --json | jq -c .queue
+    """
+    layout = open_layout(home_flag, os.environ)
+    if every is not None:
+        from conductor.cli.status_watch import watch_status
+
+        watch_status(lambda: _look(layout), every, as_json=as_json)
+    facts, page = _look(layout)
+    click.echo(json.dumps(facts) if as_json else page, nl=as_json)
+    return CliExit.NO_DAEMON if facts["mode"] == _NOT_RUNNING else CliExit.WELL
+
+
+def _look(layout: Layout) -> tuple[dict[str, Any], str]:
+    """The facts, and the page for people."""
     from conductor.supervisor.status_page import counts_status, render_page
 
-    layout = open_layout(home_flag, os.environ)
     try:
         found = ask_daemon(layout.home, {"verb": "status"}, timeout_seconds=30)
     except DaemonNotRunning as error:
         queue = patient_queue(layout)
-        counts = counts_status(queue.counts())
-        if as_json:
-            facts = {"mode": "not running", "home": layout.home.path, "queue": counts, "full": queue.full()}
-            click.echo(json.dumps(facts))
-        else:
-            click.echo(f"{error}\nqueue  " + "  ".join(f"{name} {count}" for name, count in counts.items()))
-            if queue.paused():
-                click.echo("paused: `conductor resume` ends that")
-            if full := queue.full():
-                click.echo(f"full: {full}; `conductor clean` makes room")
-        return CliExit.NO_DAEMON
+        counts, full = counts_status(queue.counts()), queue.full()
+        lines = [str(error), "queue  " + "  ".join(f"{name} {count}" for name, count in counts.items())]
+        lines += ["paused: `conductor resume` ends that"] if queue.paused() else []
+        lines += [f"full: {full}; `conductor clean` makes room"] if full else []
+        facts = {"mode": _NOT_RUNNING, "home": layout.home.path, "queue": counts, "full": full}
+        return facts, "\n".join(lines) + "\n"
     for slot in found["slots"]:
         _add_usage(slot)
-    click.echo(json.dumps(found) if as_json else render_page(found), nl=as_json)
-    return CliExit.WELL
+    return found, render_page(found)
 
 
 def _add_usage(slot: dict[str, Any]) -> None:
@@ -91,20 +119,58 @@ def resume(home_flag: str | None) -> None:
 
 
 @click.command()
+@click.option("--wait", is_flag=True, help="Return when conductord has quit.")
 @click.pass_obj
-def drain(home_flag: str | None) -> None:
-    """Takes no new task; conductord quits when the last running one has ended, however long that takes."""
-    ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "drain"})
+def drain(home_flag: str | None, wait: bool) -> None:
+    """Takes no new task; conductord quits when the last running one has ended, however long that takes.
+
+    \b
+    conductor drain
+    conductor drain --wait && conductord           another version takes over
+    """
+    layout = open_layout(home_flag, os.environ)
+    answer = ask_daemon(layout.home, {"verb": "drain"})
     click.echo("draining: conductord quits after the running tasks", err=True)
+    if wait:
+        _wait_until_gone(layout, int(answer["pid"]), "draining")
 
 
 @click.command()
 @click.option("--now", is_flag=True, help="Stop running agents at once, without their grace.")
+@click.option("--wait", is_flag=True, help="Return when conductord has stopped.")
 @click.pass_obj
-def stop(home_flag: str | None, now: bool) -> None:
-    """Stops conductord: running tasks may finish within stop_timeout, then they are stopped and given back."""
-    ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "stop", "now": now})
+def stop(home_flag: str | None, now: bool, wait: bool) -> None:
+    """Stops conductord: running tasks may finish within stop_timeout, then they are stopped and given back.
+
+    \b
+    conductor stop --wait
+    conductor stop --now
+    """
+    layout = open_layout(home_flag, os.environ)
+    answer = ask_daemon(layout.home, {"verb": "stop", "now": now})
     click.echo("stopping at once" if now else "stopping: running tasks may finish within stop_timeout", err=True)
+    if wait:
+        _wait_until_gone(layout, int(answer["pid"]), "stopping")
+
+
+def _wait_until_gone(layout: Layout, pid: int, doing: str) -> None:
+    """Until that conductord has ended: the next one may start."""
+    from conductor.cli.progress import Progress
+    from conductor.cli.wording import many
+    from conductor.kit.process import identity_of
+
+    waited_for = identity_of(pid)
+
+    def running() -> str:
+        try:
+            return f"{doing}: {many(len(os.listdir(layout.claimed)), 'task')} to end yet"
+        except OSError:
+            return doing
+
+    with Progress() as progress:
+        while daemon_runs(layout.home) or (waited_for and identity_of(pid) == waited_for):
+            progress.tell(running)
+            time.sleep(_POLL_SECONDS)
 
 
 @click.command()

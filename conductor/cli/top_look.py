@@ -145,7 +145,7 @@ class Lookout:
             pools=tuple(pools),
             workers=_workers(daemon),
             hour=hour,
-            limits=tuple(daemon["limits"]) if daemon else self._limits(now),
+            limits=self._obstacles(daemon, now),
             runs=self._run_lines(),
             rows=(
                 *slots,
@@ -188,11 +188,14 @@ class Lookout:
             return counts_status(patient_queue(self._layout).counts())
         return {}
 
-    def _limits(self, now: float) -> tuple[str, ...]:
+    def _obstacles(self, daemon: Mapping[str, Any], now: float) -> tuple[str, ...]:
+        """What holds up more than one task: a full disk, parked providers."""
         from conductor.limits.parking import parked_lines
 
         with suppress(OSError, ConductorError):
-            return tuple(parked_lines(self._home.path, now))
+            full = daemon.get("full") if daemon else patient_queue(self._layout).full()
+            told = [f"nothing is claimed: {full}; `conductor clean` makes room"] if full else []
+            return (*told, *(daemon["limits"] if daemon else parked_lines(self._home.path, now)))
         return ()
 
     def _ask_runs(self) -> tuple[RunLine, ...]:
