@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
 Span = tuple[str, str]
 """Text and its style: some of bold, dim, reverse, red, green, yellow, cyan."""
@@ -10,12 +11,8 @@ Line = tuple[Span, ...]
 
 
 def width_of(text: str) -> int:
-    """In cells."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
+    """In cells, each character by itself: no terminal takes more, whatever it makes of joined ones."""
+    return len(text) if text.isascii() else sum(map(_cells(), text))
 
 
 def cut_to(text: str, width: int) -> str:
@@ -24,11 +21,25 @@ def cut_to(text: str, width: int) -> str:
         return text
     if width <= 1:
         return "…"[:width]
-    if text.isascii():
-        return text[: width - 1] + "…"
-    from rich.cells import set_cell_size
+    return text[: _fitting(text, width - 1)].rstrip() + "…"
 
-    return set_cell_size(text, width - 1).rstrip() + "…"
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of `text` take at most `width` cells."""
+    if text.isascii():
+        return width
+    taken = 0
+    for number, cells in enumerate(map(_cells(), text)):
+        taken += cells
+        if taken > width:
+            return number
+    return len(text)
+
+
+def _cells() -> Callable[[str], int]:
+    from rich.cells import get_character_cell_size
+
+    return get_character_cell_size
 
 
 def middle_cut(text: str, width: int) -> str:
@@ -68,13 +79,15 @@ def text_of(line: Line) -> str:
 
 
 def wrapped(lines: Iterable[str], width: int) -> list[str]:
-    """Each line in pieces of at most `width` cells."""
-    found: list[str] = []
-    for line in lines:
-        if line.isascii():
-            found.extend(line[start : start + width] for start in range(0, len(line) or 1, width))
-        else:
-            from rich.cells import chop_cells
+    """Each line in pieces of at most `width` cells, `width` being two or more."""
+    return [piece for line in lines for piece in _pieces(line, width)]
 
-            found.extend(chop_cells(line, width) or [""])
-    return found
+
+def _pieces(line: str, width: int) -> Iterator[str]:
+    begin = taken = 0
+    for number, cells in enumerate(map(_cells(), line) if not line.isascii() else repeat(1, len(line))):
+        if taken + cells > width:
+            yield line[begin:number]
+            begin, taken = number, 0
+        taken += cells
+    yield line[begin:]

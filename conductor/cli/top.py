@@ -134,7 +134,7 @@ class Top:
     def _wrapped_log(self, width: int) -> list[str]:
         known_width, known, lines = self._log_lines
         if known is not self._log or known_width != width:
-            lines = wrapped(self._log.lines if self._log else (), width)
+            lines = wrapped(self._log.lines if self._log else (), max(2, width))
             self._log_lines = (width, self._log, lines)
         return lines
 
