@@ -93,7 +93,7 @@ class Boot:
         services = Services(self._home, plan.orchestrators, self._environment, leftovers, log, events)
         upkeep = Upkeep(self._home, plan.upkeep, queue, rotate_results, events, log, leftovers.spared)
         status = DaemonStatus(self._home, queue, fleet, services, events, in_force)
-        control = ControlServer(self._home.control_socket, lambda request: answer(request, daemon, status))
+        control = ControlServer(self._home.control_socket, lambda request, peer: answer(request, daemon, status))
         daemon = Daemon(
             plan, in_force, queue, fleet, services, upkeep, events, control, self._notifier, log, signals, status
         )

@@ -1,6 +1,7 @@
 """control.sock: one JSON object a line in, one out. The verb `ring` is the doorbell and gets no answer.
 
-A client that stalls, talks nonsense or leaves costs nothing but its own connection.
+A client that stalls, talks nonsense or leaves costs nothing but its own connection. Who it is, the kernel says
+(SO_PEERCRED); whoever may not come in is not even heard.
 """
 
 from __future__ import annotations
@@ -11,21 +12,39 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from conductor.domain.errors import ConductorError
-from conductor.kit.unixsocket import listen
+from conductor.kit.unixsocket import Peer, listen, peer_of
 
-_LONGEST_REQUEST = 65536
-_MOST_CLIENTS = 64
+_PIECE = 65536
 _PATIENCE_SECONDS = 10.0
 
-Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
+Answer = Callable[[dict[str, Any], Peer], dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who may come in, and how much of the house."""
+
+    admits: Callable[[Peer], bool]
+    group: int | None = None
+    """Whose members may connect beside the owner, as far as the file says; None: nobody."""
+    most_clients: int = 64
+    most_of_one_user: int = 64
+    longest_request: int = 65536
+
+
+def is_ours(peer: Peer) -> bool:
+    """Our own user, whose files we work on, and root."""
+    return peer.uid in (os.geteuid(), 0)
 
 
 class _Client:
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, peer: Peer) -> None:
         self.connection = connection
+        self.peer = peer
         self.since = time.monotonic()
         self.received = b""
 
@@ -33,10 +52,12 @@ class _Client:
 class ControlServer:
     """Non-blocking; the loop waits for `fileno()` and `watched()` and then calls `accept()` and `serve()`."""
 
-    def __init__(self, path: str, answer: Answer) -> None:
+    def __init__(self, path: str, answer: Answer, entry: Entry | None = None) -> None:
+        """`entry`: how others come in; by default only our own user and root do."""
         self._path = path
         self._answer = answer
-        self._server = listen(path)
+        self._entry = entry or Entry(is_ours)
+        self._server = listen(path, group=self._entry.group)
         self._clients: dict[int, _Client] = {}
 
     def fileno(self) -> int:
@@ -53,11 +74,22 @@ class ControlServer:
                 connection, _ = self._server.accept()
             except OSError:
                 return
-            if len(self._clients) >= _MOST_CLIENTS:
+            peer = self._admitted(connection)
+            if peer is None:
                 connection.close()
                 continue
             connection.setblocking(False)
-            self._clients[connection.fileno()] = _Client(connection)
+            self._clients[connection.fileno()] = _Client(connection, peer)
+
+    def _admitted(self, connection: socket.socket) -> Peer | None:
+        """Who it is, if he may come in and there is room for him."""
+        try:
+            peer = peer_of(connection)
+        except OSError:
+            return None
+        of_his = sum(client.peer.uid == peer.uid for client in self._clients.values())
+        is_full = len(self._clients) >= self._entry.most_clients or of_his >= self._entry.most_of_one_user
+        return peer if not is_full and self._entry.admits(peer) else None
 
     def serve(self) -> None:
         """Reads and answers whoever has said something."""
@@ -66,7 +98,7 @@ class ControlServer:
 
     def _serve_one(self, descriptor: int, client: _Client) -> None:
         try:
-            chunk = client.connection.recv(_LONGEST_REQUEST)
+            chunk = client.connection.recv(_PIECE)
         except BlockingIOError:
             return
         except OSError:
@@ -74,7 +106,7 @@ class ControlServer:
         client.received += chunk
         *lines, client.received = client.received.split(b"\n")
         heard = all(self._reply(client, line) for line in lines)
-        if not chunk or not heard or len(client.received) > _LONGEST_REQUEST:
+        if not chunk or not heard or len(client.received) > self._entry.longest_request:
             self._drop(descriptor)
 
     def drop_the_slow(self) -> None:
@@ -97,7 +129,7 @@ class ControlServer:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise ValueError("a request is a JSON object")
-            answer = self._answer(request)
+            answer = self._answer(request, client.peer)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ConductorError) as error:
             answer = {"error": str(error)}
         if answer is None:

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conductor.domain.errors import ConductorError
-from conductor.kit.unixsocket import connect
+from conductor.kit.unixsocket import Peer, connect
 from conductor.supervisor import control
-from conductor.supervisor.control import ControlServer
+from conductor.supervisor.control import ControlServer, Entry
 from tests.support import eventually
 
 
-def echo(request: dict[str, Any]) -> dict[str, Any] | None:
+def echo(request: dict[str, Any], peer: Peer) -> dict[str, Any] | None:
     """Stands for the daemon: some verbs answer, the doorbell does not, the rest goes wrong as real verbs do."""
     match request.get("verb"):
         case "ring":
@@ -276,3 +276,55 @@ def test_no_descriptor_is_left_of_those_who_came_and_went(front: Front) -> None:
         front.ask(b'{"verb": "x"}\n')
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# -- who comes in
+
+
+def test_the_kernel_tells_who_is_there(tmp_path: Path) -> None:
+    told: list[Peer] = []
+    server = ControlServer(str(tmp_path / "s.sock"), lambda request, peer: told.append(peer))  # type: ignore[func-returns-value]
+    with connect(str(tmp_path / "s.sock"), 30) as client:
+        client.sendall(b"{}\n")
+        server.accept()
+        server.serve()
+    server.close()
+
+    (peer,) = told
+    assert (peer.pid, peer.uid) == (os.getpid(), os.geteuid())
+    assert peer.groups == {os.getegid(), *os.getgroups()}
+
+
+def test_who_may_not_come_in_is_not_heard(tmp_path: Path) -> None:
+    heard: list[object] = []
+    entry = Entry(admits=lambda peer: False)
+    server = ControlServer(str(tmp_path / "s.sock"), lambda request, peer: heard.append(request), entry)  # type: ignore[func-returns-value]
+    client = connect(str(tmp_path / "s.sock"), 30)
+    client.sendall(b'{"verb": "stop"}\n')
+    server.accept()
+    server.serve()
+
+    assert is_closed(client)
+    assert heard == []
+    client.close()
+    server.close()
+
+
+def test_one_user_can_not_take_every_place(tmp_path: Path) -> None:
+    server = ControlServer(str(tmp_path / "s.sock"), echo, Entry(control.is_ours, most_clients=9, most_of_one_user=2))
+    clients = [connect(str(tmp_path / "s.sock"), 30) for _ in range(3)]
+    server.accept()
+
+    assert len(server.watched()) == 2
+    assert is_closed(clients[2])
+    for client in clients:
+        client.close()
+    server.close()
+
+
+def test_the_daemon_s_own_socket_hears_its_user_and_root_alone() -> None:
+    ours = os.geteuid()
+
+    assert control.is_ours(Peer(1, ours, frozenset({5})))
+    assert control.is_ours(Peer(1, 0, frozenset()))
+    assert not control.is_ours(Peer(1, ours + 1, frozenset({os.getegid()})))
