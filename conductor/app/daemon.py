@@ -13,6 +13,7 @@ from conductor.app.nursery import nursery_command, settle_left
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
 from conductor.domain.task import DEFAULT_POOL
+from conductor.settings.source import find_home
 
 if TYPE_CHECKING:
     from conductor.ports import Agent
@@ -177,22 +178,25 @@ def _pool_config(
 def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
     """conductord, whole. Raises ConductorError when it can't start."""
     from conductor.app.in_force import SettingsInForce
+    from conductor.app.sharing.door import shared_door, tighten
     from conductor.kit.process import make_unreadable
     from conductor.supervisor.boot import Boot
     from conductor.worker.private_folder import sweep_private_folders
 
     make_unreadable()
+    tighten(find_home(os.environ, home_flag), os.environ)
     layout = open_layout(home_flag, os.environ)
     sweep_private_folders(layout.home.path, settle_left)
     boot = Boot(layout.home, os.environ, flags)
     with boot.only_daemon():
         in_force = SettingsInForce(layout, boot.load_settings)
-        return boot.run(
-            plan=in_force.plan,
-            in_force=in_force,
-            queue=in_force.queue,
-            rotate_results=in_force.queue.rotate_results,
-            inbox=layout.inbox,
-            nursery_command=nursery_command,
-            use_terminal=use_terminal,
-        )
+        with shared_door(layout, in_force.settings.shared, os.environ):
+            return boot.run(
+                plan=in_force.plan,
+                in_force=in_force,
+                queue=in_force.queue,
+                rotate_results=in_force.queue.rotate_results,
+                inbox=layout.inbox,
+                nursery_command=nursery_command,
+                use_terminal=use_terminal,
+            )

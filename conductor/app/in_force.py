@@ -56,6 +56,10 @@ class SettingsInForce:
         return _WorkedOut(loaded, plan, make_doors(self._home, settings, agents), _facts(self._home, settings))
 
     @property
+    def settings(self) -> Settings:
+        return self._now.loaded.settings
+
+    @property
     def plan(self) -> SupervisorPlan:
         return self._now.plan
 

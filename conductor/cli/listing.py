@@ -44,7 +44,11 @@ def list_tasks(
         for row in _rows(queue, layout.home, ended=None if everything else limit)
         if (not states or row["state"] in states) and (pool is None or row.get("pool") == pool)
     )
-    rows = list(wanted if everything else islice(wanted, limit))
+    show_rows(list(wanted if everything else islice(wanted, limit)), as_json=as_json)
+
+
+def show_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Tasks as `describe` tells them, as a table for people or as JSON."""
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     elif rows:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conductor import __version__
+from conductor.app.sharing.asking import guest_home
 from conductor.domain.errors import (
     ConductorError,
     DaemonNotRunning,
@@ -74,6 +75,11 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if guest_home(ctx.params.get("home"), os.environ) is not None:
+            from conductor.cli.guest import GUEST_COMMANDS
+
+            if cmd_name in GUEST_COMMANDS:
+                return GUEST_COMMANDS[cmd_name]
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         if ctx.resilient_parsing:  # somebody pressed Tab

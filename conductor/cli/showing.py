@@ -29,10 +29,18 @@ def show(home_flag: str | None, task_id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
-        _print(found, layout.home)
+        print_story(found, _summary(found, layout.home))
 
 
-def _print(found: dict[str, Any], home: Home) -> None:
+def _summary(found: dict[str, Any], home: Home) -> str:
+    path = f"{home.task(found['task'])}/latest/SUMMARY.txt"
+    if not found["attempts"] or not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def print_story(found: dict[str, Any], summary: str) -> None:
     attempts = found.pop("attempts")
     for name, value in found.items():
         if value not in (None, "", {}, []):
@@ -43,10 +51,8 @@ def _print(found: dict[str, Any], home: Home) -> None:
         click.echo(
             f"attempt {attempt['attempt']:<10} {attempt['status']:<9} {attempt['started']}  {seconds:>7}{reason}"
         )
-    summary = f"{home.task(found['task'])}/latest/SUMMARY.txt"
-    if attempts and os.path.exists(summary):
-        with open(summary, encoding="utf-8", errors="replace") as file:
-            click.echo("\n" + file.read().rstrip())
+    if summary:
+        click.echo("\n" + summary.rstrip())
 
 
 def _plain(value: object) -> str:

@@ -40,6 +40,7 @@ TEMPLATE = """\
 #   wait_in_run: 60s         # an agent may wait in its run for a reset that is nearer
 #   memory_floor: 256MiB     # kept free by not starting agents
 # budgets: {{}}              # task: {{usd: 2}}, day: {{usd: 40, runs_per_hour: 60}}, projects: {{shop: {{usd: 9}}}}
+# shared: {{}}                 # others use it too: {{group: crew, operators: wheel}}; from the next start on
 # prices: prices.yaml        # prices of models, over the shipped ones
 
 # orchestrator:              # projects and plans; autonomy, check, wip, ... of one project: projects.NAME.orchestrator

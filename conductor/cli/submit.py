@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -63,7 +64,9 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     layout = open_layout(home_flag, os.environ)
     home = layout.home
     settings = raw_settings(home, os.environ)
-    specs, fresh = _specs_of(description, options, Defaults.of(home, settings))
+    if not options["lines"]:
+        options["workspace"] = options["workspace"] or os.getcwd()
+    specs, fresh = specs_of(description, options, partial(with_agent, defaults=Defaults.of(home, settings)))
     accepted = _accept(layout, specs, fresh, if_absent=options["if_absent"])
     rung = _ring(home, specs)
     sys.stdout.write("".join(f"{spec.id}\n" for spec in specs))
@@ -78,12 +81,15 @@ def submit(home_flag: str | None, /, description: str, **options: Any) -> int:
     return CliExit.WELL
 
 
-def _specs_of(description: str, options: dict[str, Any], defaults: Defaults) -> tuple[list[TaskSpec], frozenset[str]]:
-    """The tasks asked for, and which of their ids were made up here."""
+Complete = Callable[[TaskSpec], TaskSpec]
+
+
+def specs_of(description: str, options: dict[str, Any], complete: Complete) -> tuple[list[TaskSpec], frozenset[str]]:
+    """The tasks asked for, and which of their ids were made up here. `complete` gives each what settings say."""
     if description != "-":
         if options["lines"]:
             raise UsageError("--lines reads task lines from standard input: use `conductor submit --lines -`")
-        spec = _finished(described(description), options, defaults, options["task_id"] or new_task_id())
+        spec = _finished(described(description), options, complete, options["task_id"] or new_task_id())
         return [spec], frozenset(() if options["task_id"] else (spec.id,))
     if options["task_id"]:
         raise UsageError("--id names one task, and `-` reads many: put ids into task lines with --lines")
@@ -97,7 +103,7 @@ def _specs_of(description: str, options: dict[str, Any], defaults: Defaults) -> 
             spec = read(parse_description(line))
             if not spec.id:
                 fresh.add(f"{batch}-{number}")
-            specs.append(_finished(spec, options, defaults, spec.id or f"{batch}-{number}"))
+            specs.append(_finished(spec, options, complete, spec.id or f"{batch}-{number}"))
         except BadTask as error:
             raise BadTask(f"line {number}: {error}: nothing was submitted") from None
     return specs, frozenset(fresh)
@@ -116,7 +122,7 @@ def _read_line(line: str) -> TaskSpec:
     return replace(spec, id="") if line.startswith("|") else spec
 
 
-def _finished(spec: TaskSpec, options: dict[str, Any], defaults: Defaults, task_id: str) -> TaskSpec:
+def _finished(spec: TaskSpec, options: dict[str, Any], complete: Complete, task_id: str) -> TaskSpec:
     """`spec` with what the options say, an id, an agent and the time."""
     now_ms = int(time.time() * 1000)
     given = {
@@ -144,9 +150,7 @@ def _finished(spec: TaskSpec, options: dict[str, Any], defaults: Defaults, task_
     )
     if options["env"]:
         spec = replace(spec, env=(*spec.env, *(_variable(text) for text in options["env"])))
-    if not spec.workspace and not options["lines"]:
-        spec = replace(spec, workspace=os.getcwd())
-    return check_spec(with_agent(spec, defaults))
+    return check_spec(complete(spec))
 
 
 def _ids(options: Sequence[str]) -> list[str]:

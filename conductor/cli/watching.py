@@ -56,9 +56,9 @@ class Show(Protocol):
 def watch_run(desk: Desk, run_id: str, *, quiet: bool = False, timeout_seconds: float | None = None) -> int:
     """Shows the run until it is over, then what became of it. An interrupt leaves the run alone.
 
-    What it asks for is asked on the way where a person sits there. `quiet`: nothing is asked, and only how far it is is drawn. Exit codes: 0
-    completed, 1 not, or the time is up, 5 it waits for approval. Raises DaemonNotRunning where nobody looks on who
-    could start one.
+    What it asks for is asked on the way where a person sits there. `quiet`: nothing is asked, and only how far it is
+    is drawn. Exit codes: 0 completed, 1 not, or the time is up, 5 it waits for approval. Raises DaemonNotRunning where
+    nobody looks on who could start one.
     """
     from conductor.cli.run_follower import RunFollower
 

@@ -40,6 +40,11 @@ class Home:
         return f"{self.path}/control.sock"
 
     @property
+    def shared_socket(self) -> str:
+        """Where members of a shared home ask; there only while its settings name a group."""
+        return f"{self.path}/shared.sock"
+
+    @property
     def daemon_lock(self) -> str:
         return f"{self.path}/conductord.lock"
 

@@ -89,7 +89,9 @@ def _check_trust(home: Home) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise HomeRefused(f"the home {home.path} is not a directory")
     if found.st_uid not in (os.geteuid(), 0):
-        raise HomeRefused(f"the home {home.path} belongs to user {found.st_uid}, not to you ({os.geteuid()})")
+        whose = f"belongs to user {found.st_uid}, not to you ({os.geteuid()})"
+        shared = ": members of its group submit, and see and cancel their own tasks; this is for its owner"
+        raise HomeRefused(f"the home {home.path} {whose}{shared if _is_shared(found) else ''}")
     if found.st_mode & 0o022:
         whom = "everybody" if found.st_mode & 0o002 else "its group"
         raise HomeRefused(
@@ -100,6 +102,10 @@ def _check_trust(home: Home) -> None:
         raise HomeRefused(
             f"the home {home.path} is on {kind}, where locks and renames can't be trusted: choose a local disk"
         )
+
+
+def _is_shared(found: os.stat_result) -> bool:
+    return found.st_mode & 0o077 == 0o010
 
 
 def _check_version(layout: Layout) -> None:

@@ -20,6 +20,7 @@ from conductor.settings.faults import Fault, faults_in, told
 from conductor.settings.limits import BudgetSettings, LimitSettings
 from conductor.settings.orchestration import OrchestrationSettings, OrchestratorSettings, RoutingSettings
 from conductor.settings.places import Key, nearest_place
+from conductor.settings.shared import SharedSettings
 from conductor.settings.source import Layer, layers_of, merged
 from conductor.settings.upkeep import RetentionSettings, SpaceSettings
 from conductor.settings.values import Bytes, KindName, ModelName, Name, Seconds, Strict
@@ -73,6 +74,9 @@ class Settings(Strict):
     space: SpaceSettings = Field(SpaceSettings.model_validate({}), description="room that is kept on the disk")
     retention: RetentionSettings = Field(
         RetentionSettings.model_validate({}), description="for how long what has ended is kept"
+    )
+    shared: SharedSettings = Field(
+        SharedSettings.model_validate({}), description="a service's home that others use too"
     )
     prices: str = Field("prices.yaml", description="prices of models, over the shipped ones; a file, in the home")
     poll_interval: Seconds = Field(5.0, description="how often everything is looked at without being asked")

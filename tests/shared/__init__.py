@@ -1,0 +1,1 @@
+"""A home that a service shares with a group."""
