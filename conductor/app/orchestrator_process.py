@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from conductor.app import loadable_agents, make_doors, open_layout, quick_queue, ring_doorbell
-from conductor.domain.errors import ConductorError, StoreRefused
+from conductor.domain.errors import ConductorError, NoRoom, StoreRefused
 from conductor.domain.exits import WorkerExit
 from conductor.domain.home import Home
 from conductor.domain.run import Activity, Delegation, Project, Run, StepState
@@ -82,7 +82,7 @@ def run_orchestrator(home_path: str, project: str) -> int:
             store = open_store(layout.home, settings)
             signals = SignalPipe(WATCHED_SIGNALS)
             return make_orchestrator(layout, settings, project, store, signals).run()
-    except (StoreRefused, OSError) as error:  # begun anew from what is written, once the disk takes it
+    except (StoreRefused, NoRoom, OSError) as error:  # begun anew from what is written, once the disk takes it
         log.error("orchestrator_cannot_record", error=str(error))
         return WorkerExit.CANNOT_RECORD
     except ConductorError as error:

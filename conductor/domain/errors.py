@@ -15,6 +15,7 @@ ConductorError
 ├── LockTimeout           somebody held the queue lock for longer than anyone should
 ├── StoreRefused          the database can't be read or written
 ├── RepositoryBroken      git refuses, or the project's folder is not what it was
+├── NoRoom                the disk of a repository is full: worth waiting for
 └── Fenced                another attempt owns the task: this one's result is not recorded
 """
 
@@ -107,3 +108,10 @@ class StoreRefused(ConductorError):
 
 class RepositoryBroken(ConductorError):
     """Git refuses, or the project's folder is not what it was."""
+
+
+class NoRoom(ConductorError):
+    """The disk of a repository is full: nothing half done counts, and all of it can be done again."""
+
+    def __init__(self, where: str, told: str) -> None:
+        super().__init__(f"no room is left for {where}: {told}; make room, and what was under way goes on")

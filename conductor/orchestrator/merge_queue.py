@@ -138,7 +138,7 @@ class MergeQueue:
             os.makedirs(logs, mode=0o700, exist_ok=True)
             self._tools.checks.start(folder, command, f"{logs}/{item.name}.log", self._rules().check_timeout_seconds)
             self._now = _Checking(item, merged, command)
-        except (RepositoryBroken, OSError) as error:
+        except RepositoryBroken as error:
             item.done(Refused(f"it could not be merged: {error}"))
 
     def _command(self, run: Run, folder: str) -> str:
@@ -154,7 +154,7 @@ class MergeQueue:
             return
         try:
             self._advance(checking.item, checking.merged)
-        except (RepositoryBroken, OSError) as error:
+        except RepositoryBroken as error:
             checking.item.done(Refused(f"it could not be merged: {error}"))
 
     def _advance(self, item: MergeItem, merged: Merged) -> None:

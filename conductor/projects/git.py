@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from conductor.domain.errors import RepositoryBroken
+from conductor.domain.errors import NoRoom, RepositoryBroken
 from conductor.projects.locks import remove_if_stale
 
 OLDEST_GIT = (2, 38)
@@ -42,6 +42,7 @@ _ALWAYS = (
     "log.showSignature=false",
 )
 _LOCKED = re.compile(r"(?:Unable to create|cannot lock ref .*?) '([^'\n]+\.lock)': File exists", re.DOTALL)
+_NO_ROOM = re.compile(r"^.*(?:No space left on device|Disk quota exceeded)$", re.MULTILINE)
 
 Hook = Callable[[str, tuple[str, ...]], None]
 """Called with `before` or `after` and the arguments of each git command: tests die in it."""
@@ -117,10 +118,12 @@ class Git:
         return answer
 
     def attempt(self, *arguments: str, stdin: bytes = b"") -> Answer:
-        """Whatever its exit code. A lock that a dead git of ours left goes; another's is waited for."""
+        """Whatever its exit code. A lock that a dead git of ours left goes; another's is waited for. Raises NoRoom."""
         deadline = time.monotonic() + LOCK_DEADLINE_SECONDS
         while True:
             answer = self._once(arguments, stdin)
+            if answer.code and (full := _NO_ROOM.search(answer.told)):
+                raise NoRoom(self._where, full[0].strip())
             found = _LOCKED.search(answer.told) if answer.code else None
             if found is None or time.monotonic() > deadline:
                 return answer

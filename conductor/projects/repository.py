@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from conductor.domain.errors import RepositoryBroken
+from conductor.domain.errors import NoRoom, RepositoryBroken
 from conductor.domain.plan import Step
 from conductor.domain.run import Delegation, Run
 from conductor.ports.orchestration import Conflict, Difference, Landed, Merged, Taken, Worktree
@@ -181,6 +182,8 @@ class GitRepository:
         try:
             yield self._place()
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoRoom(f"project {self._name}", str(error)) from error
             where = f" at {error.filename}" if error.filename else ""
             raise RepositoryBroken(
                 f"project {self._name}: can't {what}{where}: {error.strerror or error}; nothing half done counts"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,35 +25,43 @@ from tests.orchestrator.survival.house import (
     step,
     writes,
 )
-from tests.support import Gate, clean_environment, eventually, stays
+from tests.support import POLL_SECONDS, Gate, clean_environment, eventually
 
 SETTINGS: dict[str, Any] = {**RESTLESS, "workers": 3, "grace": "500ms"}
 
 
 def test_two_runs_of_one_project_are_both_merged_whole(daemon: DaemonFactory, house: House) -> None:
     daemon(env=GIT_SETTINGS, **SETTINGS)
-    plans = [
-        [
-            step(f"{name}{number}", f"echo {name}{number} >>shared.txt && {writes(f'{name}/{number}')}")
-            for number in range(4)
-        ]
-        for name in ("left", "right")
-    ]
+    left = [step(f"s{number}", writes(f"left/{number}")) for number in range(4)]
+    right = [step(f"s{number}", writes(f"right/{number}")) for number in range(4)]
 
-    run_ids = [house.run(*steps, check="true") for steps in plans]
+    run_ids = [house.run(*left, check="true"), house.run(*right, check="true")]
 
-    merged = []
     for run_id in run_ids:
         house.wait(run_id)
-    for run_id, steps in zip(run_ids, plans, strict=True):
-        run = house.run_of(run_id)
-        branch = "main" if run.status.value == "completed" else run.branch
-        assert set(house.merged(run_id, branch)) <= set(as_depends(steps))
-        merged += house.merged(run_id)
-        if run.status.value == "completed":
-            house.check_merged(run_id, as_depends(steps))
-    lines = house.show("shared.txt").split()
-    assert sorted(lines) == sorted(merged)
+    for run_id in run_ids:
+        house.check_whole(run_id, as_depends(left))
+
+
+def test_of_two_runs_that_do_not_fit_together_the_second_keeps_its_branch(
+    daemon: DaemonFactory, house: House, tmp_path: Path
+) -> None:
+    daemon(env=GIT_SETTINGS, **SETTINGS)
+    gate = Gate(tmp_path)
+    first = house.run(step("one", "echo first >shared.txt"), check="true")
+    second = house.run(step("one", f"echo second >shared.txt; {gate.command}"), check="true")
+    house.wait(first)
+    gate.open()
+
+    run = house.wait(second)
+
+    assert run.status.value == "needs_review"
+    assert "shared.txt" in run.reason
+    assert house.merged(first) == ["one"]
+    assert house.merged(second) == []
+    assert house.merged(second, run.branch) == ["one"]
+    assert house.show("shared.txt") == "first"
+    assert git(house.workspace, "status", "--porcelain") == ""
 
 
 def test_a_second_orchestrator_of_a_project_leaves_and_nothing_is_done_twice(
@@ -95,24 +104,26 @@ def test_a_project_folder_that_is_gone_fails_the_run_and_put_back_it_is_retried(
 
     # when the project's folder goes
     aside = tmp_path / "aside"
+    house.workspace.rename(aside)
     if deed == "deleted":
-        shutil.copytree(house.workspace, aside, symlinks=True)
-        shutil.rmtree(house.workspace)
-    else:
-        house.workspace.rename(aside)
+        shutil.copytree(aside, tmp_path / "copy", symlinks=True)
+        shutil.rmtree(aside)
+        aside = tmp_path / "copy"
     gate.open()
     run = house.wait(run_id)
 
     # then the run says so, makes no folder there, and what was merged is kept
     assert run.status.value == "failed"
     states = {name: state.status.value for name, state in house.states(run_id).items()}
-    assert states == {"one": "completed", "two": "failed", "three": "blocked"}
-    assert "put it back" in house.states(run_id)["two"].reason
+    assert states["one"] == "completed"
+    assert states["two"] in ("failed", "cancelled")
+    assert states["three"] in ("blocked", "cancelled")
+    assert "put it back" in run.reason + house.states(run_id)["two"].reason
     assert not house.workspace.exists()
 
-    # and put back, the step that failed is tried anew
+    # and put back, it goes on
     aside.rename(house.workspace)
-    assert house.cli("runs", "retry", run_id, "two").returncode == 0
+    assert house.cli("runs", "retry", run_id).returncode == 0
     house.wait(run_id)
     house.check_whole(run_id, as_depends(steps))
 
@@ -123,7 +134,11 @@ def test_a_project_folder_that_is_gone_when_its_orchestrator_starts_is_told_and_
     # given a run in the middle when everything stops, and its project's folder moves away
     conductord = daemon(env=GIT_SETTINGS, **SETTINGS)
     gate = Gate(tmp_path)
-    steps = [step("one", writes("one.txt")), step("two", f"{writes('two.txt')}; {gate.command}", "one")]
+    steps = [
+        step("one", writes("one.txt")),
+        step("two", f"{writes('two.txt')}; {gate.command}", "one"),
+        step("three", writes("three.txt"), "two"),
+    ]
     run_id = house.run(*steps, check="true")
     gate.wait_for()
     assert conductord.stop() == 0
@@ -137,13 +152,14 @@ def test_a_project_folder_that_is_gone_when_its_orchestrator_starts_is_told_and_
     # then the run ends and says why
     assert run.status.value == "failed"
     assert "gone: put it back" in run.reason
+    states = {name: state.status.value for name, state in house.states(run_id).items()}
+    assert states["one"] == "completed"
+    assert {states["two"], states["three"]} <= {"failed", "cancelled", "blocked"}
+    assert not house.workspace.exists()
 
     # and goes on where it was once the folder is back
     aside.rename(house.workspace)
-    states = house.states(run_id)
-    again = [name for name, state in states.items() if state.status.value != "completed"]
-    done = house.cli("runs", "retry", run_id, *again)
-    assert done.returncode == 0, done.stderr
+    assert house.cli("runs", "retry", run_id).returncode == 0
     house.wait(run_id)
     house.check_whole(run_id, as_depends(steps))
 
@@ -244,15 +260,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
-def fill(folder: Path) -> Path:
-    """Until nothing fits in any more."""
-    path = folder / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
+def keep_full(folder: Path, for_seconds: float) -> None:
+    """Nothing fits in any more for so long, whatever is deleted meanwhile; then there is room again."""
+    filler, until = folder / "filler", time.monotonic() + for_seconds
+    with filler.open("wb", buffering=0) as file:
+        while time.monotonic() < until:
+            try:
                 file.write(bytes(4096))
-        except OSError:
-            return path
+            except OSError:
+                time.sleep(POLL_SECONDS)
+    filler.unlink()
 
 
 @pytest.mark.parametrize("what", ["repository", "home", "both"])
@@ -276,10 +293,8 @@ def test_a_full_disk_is_waited_for_and_nothing_half_done_counts(
     gate.wait_for()
 
     # when that disk is full for a while
-    filler = fill(small_disk)
     gate.open()
-    assert stays(lambda: house.merged(run_id) == [], for_seconds=3.0)
-    filler.unlink()
+    keep_full(small_disk, 4.0)
 
     # then it goes on by itself, or says what a person can do
     def over() -> bool:
@@ -287,6 +302,7 @@ def test_a_full_disk_is_waited_for_and_nothing_half_done_counts(
 
     eventually(over, within=60, what=f"the end of {run_id}: {conductord.status()}")
     run = house.run_of(run_id)
+    print(house.told(run_id), conductord.log_text())
     if run.status.value != "completed":
         failed = [state for state in house.states(run_id).values() if state.status.value in ("failed", "needs_review")]
         assert all("No space left" in state.reason or "disk" in state.reason for state in failed), house.told(run_id)
