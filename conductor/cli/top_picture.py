@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from conductor.cli.cells import Line, Span, fitted, line_of, middle_cut, padded
+from conductor.cli.cells import Line, Span, fitted, line_of, middle_cut, padded, width_of
 from conductor.cli.sparkline import sparkline
 from conductor.cli.top_hour import MINUTES, Hour
 from conductor.cli.top_look import Look, Row, RunLine
@@ -109,7 +109,7 @@ def _hour_lines(hour: Hour, width: int) -> list[Line]:
     since = "in the last hour" if hour.is_whole else "since it is known"
     last = hour.minutes[-1]
     ended = f"{total.ended:,} {since}, {last.ended if last else 0:,} this minute"
-    share = f" ({100 * total.failed / total.ended:.1f} %)" if total.failed else ""
+    share = f" ({_percent(total.failed / total.ended)})" if total.failed else ""
     again = f", {total.retried:,} tried again" if total.retried else ""
     columns = max(0, min(MINUTES, width - 8 - _NUMBERS_WIDTH))
     ends = sparkline([minute.ended if minute else None for minute in hour.minutes], columns)
@@ -119,6 +119,10 @@ def _hour_lines(hour: Hour, width: int) -> list[Line]:
         fitted([("ended   ", "bold"), *padded((ended, ""), _NUMBERS_WIDTH), (ends, "green")], width),
         fitted([("failed  ", "bold"), *padded(failed, _NUMBERS_WIDTH), (fails, "red")], width),
     ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.001 else "< 0.1 %"
 
 
 def _limit(text: str) -> str:
@@ -151,7 +155,7 @@ def _run_line(run: RunLine, now: float, width: int) -> Line:
     where = "" if run.project == run.id else f" {one_line(run.project, 24)}"
     spans: list[Span] = [("run     ", "bold"), (f"{run.id}{where}  ", "")]
     asks = run.status == "waiting"
-    spans.append((f"{run.status} ", "bold yellow" if asks else "cyan"))
+    spans.append((f"waits: `conductor approve {run.id}` " if asks else f"{run.status} ", "yellow" if asks else "cyan"))
     spans.append((f" {done}/{steps} steps" if steps else "", ""))
     spans.append((f", {bad} not done" if bad else "", "red"))
     spans.append((f"  {roughly(now - run.since)}  ", ""))
@@ -215,7 +219,8 @@ def _row_line(row: Row, cells: Sequence[str], widths: Sequence[int], width: int,
         spans.extend((*padded((shown, style), wide), (" ", style)))
     text = one_line(row.text)
     if is_chosen:
-        return fitted([*spans, (text.ljust(width), "reverse")], width)
+        left = max(0, width - sum(width_of(piece) for piece, _ in spans))
+        return fitted([*spans, *padded((text, "reverse"), left)], width)
     return fitted([*spans, (text, "dim" if row.kind in ("next", "delayed") else "")], width)
 
 
@@ -230,11 +235,13 @@ def footer(look: Look, view: View, count: int, width: int) -> Line:
             return fitted([(f"Cancel {view.task} for good, with all that it started? y / n ", "reverse")], width)
     if view.note:
         return fitted([(one_line(view.note), "bold")], width)
-    searched = f" with {view.search!r}" if view.search else ""
     pause = "p resume" if look.paused else "p pause"
-    keys = f"↑↓ choose  l log  c cancel  r retry  {pause}  f filter  / search  ? help  q quit"
-    shown = f"{view.filter}{searched}: {count}   " if view.filter != "all" or view.search else ""
-    return fitted([(shown, "bold cyan"), (keys, "dim")], width)
+    if view.filter == "all" and not view.search:
+        keys = f"↑↓  l log  c cancel  r retry  {pause}  f filter  / search  ? help  q quit"
+        return fitted([(keys, "dim")], width)
+    searched = f" with {view.search!r}" if view.search else ""
+    keys = "  l log  c cancel  r retry  f filter  Esc all  q quit"
+    return fitted([(f"{view.filter}{searched}: {count}", "bold cyan"), (keys, "dim")], width)
 
 
 def help_picture(width: int, height: int) -> list[Line]:

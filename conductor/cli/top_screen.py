@@ -11,7 +11,7 @@ import tty
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from conductor.cli.cells import Line
+from conductor.cli.cells import Line, text_of, width_of
 
 _BEGIN = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J"
 """Another page, no cursor, no wrapping."""
@@ -93,13 +93,13 @@ class Screen:
     def draw(self, lines: Sequence[Line]) -> None:
         """Only what changed is written. Raises TerminalGone."""
         size = self.size()
-        styled = [self._styled(line) for line in lines[: size[1]]]
+        styled = [self._styled(line, size[0]) for line in lines[: size[1]]]
         whole = size != self._size or not self._shown
         said = ["\x1b[H\x1b[2J"] if whole else []
         for number, text in enumerate(styled):
             before = self._shown[number] if number < len(self._shown) and not whole else ""
             if text != before:
-                said.append(f"\x1b[{number + 1};1H{text}\x1b[K")
+                said.append(f"\x1b[{number + 1};1H{text}")
         if not whole and len(styled) < len(self._shown):
             said.append(f"\x1b[{len(styled) + 1};1H\x1b[J")
         self._shown, self._size = styled, size
@@ -129,9 +129,11 @@ class Screen:
 
     # -- inside
 
-    def _styled(self, line: Line) -> str:
+    def _styled(self, line: Line, width: int) -> str:
+        """With what clears the rest of the line; behind a full one that would clear its last character."""
         text = "".join(self._span(text, style) for text, style in line)
-        return text if self._is_utf8 else text.translate(_PLAIN)
+        clear = "\x1b[K" if width_of(text_of(line)) < width else ""
+        return (text if self._is_utf8 else text.translate(_PLAIN)) + clear
 
     def _span(self, text: str, style: str) -> str:
         names = [name for name in style.split() if self._colours or name not in _COLOURS]

@@ -134,6 +134,15 @@ def test_a_resized_terminal_is_drawn_anew_as_wide_as_it_is(terminal: Open) -> No
     assert "\x1b[13;1H" not in screen.raw, "nothing below the last line"
 
 
+def test_a_full_line_keeps_its_last_character(home: Home, terminal: Open) -> None:
+    screen = terminal(size=(30, 12))
+    screen.shows("no conductord runs on")
+
+    title = f"no conductord runs on {home.path}"[:29] + "…"
+    assert f"{title}\x1b[0m" in screen.raw
+    assert f"{title}\x1b[0m\x1b[K" not in screen.raw, "what clears to the right begins with the last column"
+
+
 def test_no_color_is_without_colours_and_plain_terminals_get_ascii(home: Home, terminal: Open) -> None:
     submit(home, "true", "t-waits", ring=False)
     screen = terminal(NO_COLOR="1", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="POSIX", PYTHONCOERCECLOCALE="0")
