@@ -195,9 +195,11 @@ def test_one_that_runs_is_cancelled_and_one_that_failed_is_tried_again(
 
         failing = conductor.submit(f"test -e {tmp_path}/mended", agent="command")
         assert not failing.wait(timeout=30).ok
+        failing.retry()
+        assert failing.wait(timeout=30).attempt == 2
         Path(tmp_path, "mended").touch()
         failing.retry()
-        again = eventually(lambda: (result := failing.result()) and result.attempt == 2 and result, what="attempt 2")
+        again = eventually(lambda: (result := failing.result()) and result.attempt == 3 and result, what="attempt 3")
 
     assert again.ok
 
