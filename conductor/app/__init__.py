@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
+from conductor import __version__
 from conductor.domain.errors import DaemonNotRunning, LockTimeout, UsageError
 from conductor.domain.home import Home
 from conductor.domain.retry import RetryPolicy
@@ -134,8 +135,19 @@ def ask_daemon(home: Home, request: dict[str, Any], *, timeout_seconds: float = 
         raise DaemonNotRunning(f"conductord on {home.path} closed the connection")
     answer: dict[str, Any] = json.loads(line)
     if "error" in answer:
-        raise UsageError(str(answer["error"]))
+        raise UsageError(_refusal(home, request, str(answer["error"])))
     return answer
+
+
+def _refusal(home: Home, request: Mapping[str, Any], told: str) -> str:
+    """What the daemon told; of another version, which does not know the verb: which it is and what helps."""
+    if not told.startswith("unknown verb") or request["verb"] == "status":
+        return told
+    version = ask_daemon(home, {"verb": "status"}).get("version", "?")
+    return (
+        f"conductord {version} on {home.path} does not know {request['verb']!r}, and this is conductor {__version__}: "
+        "restart conductord with this version"
+    )
 
 
 def daemon_runs(home: Home) -> bool:

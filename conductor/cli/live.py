@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from conductor import __version__
 from conductor.app import ask_daemon, daemon_runs, open_layout, patient_queue, ring_doorbell
 from conductor.cli.types import DURATION
 from conductor.domain.errors import DaemonNotRunning, SettingsInvalid
@@ -50,6 +51,7 @@ def status(home_flag: str | None, as_json: bool, every: float | None) -> int:
         watch_status(lambda: _look(layout), every, as_json=as_json)
     facts, page = _look(layout)
     click.echo(json.dumps(facts) if as_json else page, nl=as_json)
+    _tell_versions(facts.get("version", __version__))
     return CliExit.NO_DAEMON if facts["mode"] == _NOT_RUNNING else CliExit.WELL
 
 
@@ -70,6 +72,16 @@ def _look(layout: Layout) -> tuple[dict[str, Any], str]:
     for slot in found["slots"]:
         _add_usage(slot)
     return found, render_page(found)
+
+
+def _tell_versions(running: str) -> None:
+    """Where conductord and this command differ."""
+    if running != __version__:
+        click.echo(
+            f"conductor: conductord is {running} and this is {__version__}: `conductor drain`, then start the new one; "
+            "tasks that run are waited for",
+            err=True,
+        )
 
 
 def _add_usage(slot: dict[str, Any]) -> None:

@@ -40,19 +40,19 @@ def counts_status(counts: Counts) -> dict[str, int]:
 
 
 def render_page(status: dict[str, Any]) -> str:
-    """status.txt: a screen that says how things are."""
-    queue = status["queue"]
+    """status.txt: a screen that says how things are. What an older daemon does not tell yet is left out."""
+    full, queue = status.get("full"), status["queue"]
     lines = [
         f"conductord {status['version']}  pid {status['pid']}  {status['mode']}  since {status['started']}",
         f"home {status['home']}  written {status['time']}",
         "queue  " + "  ".join(f"{name} {count}" for name, count in queue.items()),
         "ended  "
         + ("  ".join(f"{name} {count}" for name, count in sorted(status["finished"].items())) or "nothing yet"),
-        *(f"limit  {line}" for line in status["limits"]),
-        *([f"full   nothing is claimed: {status['full']}; `conductor clean` makes room"] if status["full"] else []),
+        *(f"limit  {line}" for line in status.get("limits", ())),
+        *([f"full   nothing is claimed: {full}; `conductor clean` makes room"] if full else []),
         "",
         *(_slot_line(slot) for slot in status["slots"]),
-        *(_orchestrator_line(one) for one in status["orchestrators"]),
+        *(_orchestrator_line(one) for one in status.get("orchestrators", ())),
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,6 +10,7 @@ import pytest
 from conductor import Conductor, Status
 from conductor.domain.home import Home
 from conductor.domain.lines import ResultLine, format_result
+from conductor.kit.segments import rotate
 from conductor.library import result_lines
 from conductor.library.result_lines import ResultLines
 from tests.conftest import DaemonFactory
@@ -43,26 +44,18 @@ def test_results_that_are_there_are_told_oldest_first_and_then_those_that_come(
         assert len(list(conductor.results(follow=True, timeout=0.1))) == 3
 
 
-def test_lines_are_told_once_each_over_many_renames(tmp_path: Path) -> None:
+def test_lines_are_told_once_each_however_often_the_file_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "results.txt"
     path.touch()
     lines = ResultLines(str(path))
     told = []
 
-    for number in range(200):
-        append(path, line(2 * number))
+    for number in range(400):
+        append(path, line(number))
         if number % 7 == 0:
             told += lines.take()
-        if number % 10 == 9:
-            told += lines.take()
-            append(path, line(2 * number + 1))
-            os.rename(path, f"{path}.{number:015d}")
-            if number % 20 == 9:
-                told += lines.take()
-            path.touch()
-            told += lines.take()
-        else:
-            append(path, line(2 * number + 1))
+        if number % 20 == 9:
+            rotate(str(path))
     told += lines.take()
 
     assert [one.task_id for one in told] == [f"t{number}" for number in range(400)]
