@@ -13,7 +13,7 @@ import click
 from conductor import __version__
 from conductor.app import ask_daemon, daemon_runs, open_layout, patient_queue, ring_doorbell
 from conductor.cli.types import DURATION
-from conductor.domain.errors import DaemonNotRunning, SettingsInvalid
+from conductor.domain.errors import DaemonNotRunning, SettingsInvalid, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.task import DEFAULT_POOL
 
@@ -149,18 +149,26 @@ def drain(home_flag: str | None, wait: bool) -> None:
 
 @click.command()
 @click.option("--now", is_flag=True, help="Stop running agents at once, without their grace.")
+@click.option("--leave-running", is_flag=True, help="Let running tasks go on by themselves: the next conductord waits.")
 @click.option("--wait", is_flag=True, help="Return when conductord has stopped.")
 @click.pass_obj
-def stop(home_flag: str | None, now: bool, wait: bool) -> None:
+def stop(home_flag: str | None, now: bool, leave_running: bool, wait: bool) -> None:
     """Stops conductord: running tasks may finish within stop_timeout, then they are stopped and given back.
 
     \b
     conductor stop --wait
     conductor stop --now
+    conductor stop --leave-running --wait          then start the new version: nothing was interrupted
     """
+    if now and leave_running:
+        raise UsageError("--now stops running tasks, --leave-running leaves them alone: choose one")
     layout = open_layout(home_flag, os.environ)
-    answer = ask_daemon(layout.home, {"verb": "stop", "now": now})
-    click.echo("stopping at once" if now else "stopping: running tasks may finish within stop_timeout", err=True)
+    answer = ask_daemon(layout.home, {"verb": "leave"} if leave_running else {"verb": "stop", "now": now})
+    if leave_running:
+        told = "leaving: running tasks go on, start conductord again to wait for them"
+    else:
+        told = "stopping at once" if now else "stopping: running tasks may finish within stop_timeout"
+    click.echo(told, err=True)
     if wait:
         _wait_until_gone(layout, int(answer["pid"]), "stopping")
 

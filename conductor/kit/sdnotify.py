@@ -22,6 +22,10 @@ class SystemdNotifier:
         ours = not watchdog_pid or watchdog_pid == str(os.getpid())
         self.watchdog_seconds = int(usec) / 1e6 if usec.isdigit() and ours else None
 
+    @property
+    def is_there(self) -> bool:
+        return bool(self._address)
+
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={status}\nMAINPID={os.getpid()}")
 

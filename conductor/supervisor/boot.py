@@ -20,6 +20,7 @@ from conductor.domain.masking import Masker, secret_values
 from conductor.domain.view import Counts
 from conductor.domain.worker_id import OWNER_VARIABLE
 from conductor.kit.durable import read_bytes, replace_file, write_all
+from conductor.kit.installation import installation
 from conductor.kit.process import become_subreaper
 from conductor.kit.sdnotify import SystemdNotifier
 from conductor.kit.signals import SignalPipe
@@ -36,6 +37,7 @@ from conductor.supervisor.plan import InForce, SupervisorPlan
 from conductor.supervisor.services import Services
 from conductor.supervisor.status_page import counts_status, render_page, slot_status
 from conductor.supervisor.terminal import Terminal, is_at_hand
+from conductor.supervisor.upgrading import Upgrade
 from conductor.supervisor.upkeep import RotateResults, Upkeep
 
 
@@ -49,6 +51,7 @@ class Boot:
         self._flags = flags
         self._notifier = SystemdNotifier(environment)
         self._masker = Masker(secret_values(environment))
+        self._own = installation()
 
     def load_settings(self) -> Loaded:
         """By the variables that we were started with: what we pass on to agents is none of theirs."""
@@ -92,7 +95,8 @@ class Boot:
         fleet = Fleet(plan, queue, nursery_command, leftovers, log, events)
         services = Services(self._home, plan.orchestrators, self._environment, leftovers, log, events)
         upkeep = Upkeep(self._home, plan.upkeep, queue, rotate_results, events, log, leftovers.spared)
-        status = DaemonStatus(self._home, queue, fleet, services, events, in_force)
+        upgrade = Upgrade(self._own, installation, plan.poll_interval, fleet, services, log, events)
+        status = DaemonStatus(self._home, queue, fleet, services, events, in_force, upgrade)
         control = ControlServer(self._home.control_socket, lambda request, peer: answer(request, daemon, status))
         daemon = Daemon(
             plan, in_force, queue, fleet, services, upkeep, events, control, self._notifier, log, signals, status
@@ -101,6 +105,7 @@ class Boot:
         watch = self._watch_inbox(inbox, log)
         terminal = Terminal() if use_terminal and is_at_hand() else None
         daemon.watch_also(watch, terminal)
+        daemon.look_after(upgrade)
         try:
             self._announce(log, events, plan, queue)
             return daemon.run()
@@ -144,9 +149,11 @@ class DaemonStatus:
         services: Services,
         events: EventLog,
         in_force: InForce,
+        upgrade: Upgrade,
     ) -> None:
         self._home = home
         self._in_force = in_force
+        self._upgrade = upgrade
         self._queue = queue
         self._fleet = fleet
         self._services = services
@@ -170,6 +177,8 @@ class DaemonStatus:
             "finished": dict(self._events.finished),
             "limits": self._in_force.limits(),
             "full": self._queue.full(),
+            "upgrade": self._upgrade.status(),
+            "under_systemd": self.daemon.under_systemd,
         }
 
     def settings(self) -> list[dict[str, Any]]:
@@ -206,6 +215,8 @@ def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dic
             daemon.scale(str(request["pool"]), int(request["workers"]))
         case "drain":
             daemon.drain(now)
+        case "leave":
+            daemon.leave(now)
         case "stop":
             (daemon.stop_at_once if request.get("now") else daemon.stop)(now)
         case "reload":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import signal
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from conductor.domain.errors import ConductorError, SettingsInvalid
 from conductor.domain.exits import DAEMON_CONFIG_EXIT
@@ -21,6 +21,7 @@ from conductor.supervisor.plan import InForce, SupervisorPlan
 from conductor.supervisor.policy import Busy, GivenUp, Idle, Starting
 from conductor.supervisor.reloading import tell_refusal, tell_renewal
 from conductor.supervisor.services import Services
+from conductor.supervisor.surroundings import Keys, Looker, StatusPage, Watch
 from conductor.supervisor.telling import told_events
 from conductor.supervisor.upkeep import Upkeep
 
@@ -30,30 +31,6 @@ _STATUS_EVERY_SECONDS = 1.0
 _EVERY_WORKER = 1_000_000
 _LEAVE_WITHIN_SECONDS = 10.0
 _EXIT_ALL_GIVEN_UP = 70
-
-
-class Watch(Protocol):
-    """Something that makes the loop look at the inbox."""
-
-    def fileno(self) -> int: ...
-
-    def take(self) -> bool: ...
-
-
-class Keys(Protocol):
-    """A terminal, until `is_gone`."""
-
-    is_gone: bool
-
-    def fileno(self) -> int: ...
-
-    def take(self) -> str: ...
-
-
-class StatusPage(Protocol):
-    def write(self) -> None: ...
-
-    def show(self) -> None: ...
 
 
 class Daemon:
@@ -88,6 +65,7 @@ class Daemon:
         self._status = status
         self._inbox: Watch | None = None
         self._terminal: Keys | None = None
+        self._lookers: tuple[Looker, ...] = ()
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, object] = {}
         self._next_scan = 0.0
@@ -106,6 +84,13 @@ class Daemon:
 
     def watch_also(self, inbox: Watch | None, terminal: Keys | None) -> None:
         self._inbox, self._terminal = inbox, terminal
+
+    def look_after(self, *lookers: Looker) -> None:
+        self._lookers = lookers
+
+    @property
+    def under_systemd(self) -> bool:
+        return self._notifier.is_there
 
     # -- the loop
 
@@ -235,7 +220,7 @@ class Daemon:
         if "submitted" in request:
             self._events.emit("task_submitted", task=str(request["submitted"]))
         if "cancelled" in request:
-            self._fleet.nudge(str(request["cancelled"]))
+            self._fleet.slots.nudge(str(request["cancelled"]))
         self._services.ring(request, time.monotonic())
 
     def tell(self, request: dict[str, Any]) -> int:
@@ -277,6 +262,8 @@ class Daemon:
         self._fleet.notice_silent_exits(now)
         self._reconcile(now)
         self._services.look(now)
+        for looker in self._lookers if self.mode == "running" else ():
+            looker.look(now)
         self._events.follow_results()
         for pool in self._fleet.slots.targets:
             self._wanted[pool] = _EVERY_WORKER  # one that does not answer must not keep the others asleep
@@ -294,7 +281,7 @@ class Daemon:
         for pool, most in wanted.items():
             idle = any(isinstance(slot.state, Idle) for slot in self._fleet.slots.in_pool(pool))
             if idle and self._queue.has_ready(pool):
-                self._fleet.wake(pool, most)
+                self._fleet.slots.wake(pool, most)
 
     # -- telling
 
@@ -306,7 +293,7 @@ class Daemon:
             self._shown_changes = changes
             self._status.write()
             self._notifier.status(
-                f"{self.mode}, {self._fleet.busy_count()} of {self._fleet.slots.count()} workers busy"
+                f"{self.mode}, {self._fleet.slots.busy_count()} of {self._fleet.slots.count()} workers busy"
             )
             cost = time.monotonic() - now  # counting 100,000 tasks takes a while: then more seldom
             self._status_not_before = now + max(_STATUS_EVERY_SECONDS, 50 * cost)
@@ -326,6 +313,12 @@ class Daemon:
         self._begin_to_end("stopping", now, self._plan.stop_timeout)
         self._stop_at = now + self._plan.stop_timeout
 
+    def leave(self, now: float) -> None:
+        """Quit now: running tasks go on, and the next conductord counts them in. Raises ValueError under systemd."""
+        if self._notifier.is_there:
+            raise ValueError("systemd ends all of a service with it: `conductor drain` waits for the running tasks")
+        self._begin_to_end("leaving", now, self._plan.stop_timeout)
+
     def stop_at_once(self, now: float) -> None:
         self._begin_to_end("stopping at once", now, self._plan.grace)
         self._stop_at, self._leave_at = None, now + self._plan.grace + 5.0
@@ -333,12 +326,12 @@ class Daemon:
         self._busy_signal = signal.SIGQUIT
 
     def _begin_to_end(self, mode: str, now: float, services_within: float) -> None:
-        self._log.info("daemon_ending", mode=mode, workers=self._fleet.workers_left())
+        self._log.info("daemon_ending", mode=mode, workers=self._fleet.slots.workers_left())
         self.mode = mode
         self._services.leave(services_within, now)
         self._fleet.starting_allowed = False
         self._leave_at = now + _LEAVE_WITHIN_SECONDS
-        self._fleet.signal_workers(signal.SIGHUP, Idle, Starting)
+        self._fleet.slots.signal_workers(signal.SIGHUP, Idle, Starting)
         self._notifier.stopping(mode)
 
     def _finished(self, now: float) -> int | None:
@@ -347,19 +340,20 @@ class Daemon:
             return DAEMON_CONFIG_EXIT
         if self.mode == "running":
             return self._all_given_up()
-        self._fleet.signal_workers(signal.SIGHUP, Idle, Starting)
+        self._fleet.slots.signal_workers(signal.SIGHUP, Idle, Starting)
         if now >= self._leave_at:  # one that has nothing to finish and does not go is stopped or stuck
             self._leave_at = now + 5.0
-            self._fleet.signal_workers(signal.SIGKILL, Idle, Starting)
+            self._fleet.slots.signal_workers(signal.SIGKILL, Idle, Starting)
         if self._stop_at is not None and now >= self._stop_at:
             self._stop_at, self._kill_at = None, now + self._plan.grace + 15.0
             self._busy_signal = signal.SIGTERM
         if self._busy_signal is not None:  # at every pass: one may have claimed and not been heard before
-            self._fleet.signal_workers(self._busy_signal, Busy)
+            self._fleet.slots.signal_workers(self._busy_signal, Busy)
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = now + 5.0
-            self._fleet.signal_workers(signal.SIGKILL, Busy)
-        if self._fleet.workers_left() or self._services.left():
+            self._fleet.slots.signal_workers(signal.SIGKILL, Busy)
+        stays = self._fleet.slots.busy_count() if self.mode == "leaving" else 0
+        if self._fleet.slots.workers_left() > stays or self._services.left():
             return None
         self._reconcile(now)
         self._events.follow_results()

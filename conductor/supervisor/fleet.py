@@ -20,6 +20,7 @@ from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import SupervisorPlan
 from conductor.supervisor.reports import Reports
 from conductor.supervisor.slots import SlotTable
+from conductor.supervisor.successors import Successors
 
 _NURSERY_START_SECONDS = 30.0
 
@@ -46,6 +47,7 @@ class Fleet:
         self._early: list[Ready | Busy] = []
         self._nurseries: dict[str, NurseryLink] = {}
         self._leaving: dict[int, NurseryLink] = {}
+        self.successors = Successors(self._nursery, self._leave)
         self._nursery_failures: dict[str, int] = {}
         self._nursery_since: dict[str, float] = {}
         self._nursery_rests_until: dict[str, float] = {}
@@ -112,21 +114,27 @@ class Fleet:
                 self._hear_nursery(link, message, now)
             if messages is None:
                 self._nursery_gone(pool, now)
+        for risen in self.successors.hear():
+            self._succeed(risen, now)
 
     def _hear_nursery(self, link: NurseryLink, message: Message, now: float) -> None:
         match message:
             case NurseryUp():
-                link.is_up = True
-                with suppress(OSError):
-                    with open(f"/proc/{link.pid}/cmdline", "rb") as file:
-                        self._commands.add(file.read())
+                self._is_up(link)
             case Born(slot, pid):
                 self._act(slot, policy.WorkerBorn(pid), now)
             case Died(pid, wait_status):
                 self._worker_gone(pid, os.waitstatus_to_exitcode(wait_status), now)
 
+    def _is_up(self, link: NurseryLink) -> None:
+        link.is_up = True
+        with suppress(OSError):
+            with open(f"/proc/{link.pid}/cmdline", "rb") as file:
+                self._commands.add(file.read())
+
     def reaped(self, pid: int, wait_status: int, now: float) -> None:
         """Told of each child of ours that has ended: a nursery, or a worker whose nursery died before it."""
+        self.successors.reaped(pid)
         links = {link.pid: link for link in (*self._nurseries.values(), *self._leaving.values())}
         if pid in links:
             links[pid].reaped(wait_status)
@@ -146,7 +154,7 @@ class Fleet:
             self._log.warning("worker_exited", slot=slot.number, pid=pid, code=code)
 
     def _nursery_exit(self, link: NurseryLink, code: int, now: float) -> None:
-        if code == WorkerExit.CANNOT_START:  # also where its end of file was noticed before its end
+        if code == WorkerExit.CANNOT_START and not link.on_trial:  # also where its end of file came first
             self.halted = f"the nursery of pool {link.pool} cannot start: see its log line above"
         if self._nurseries.get(link.pool) is link:
             for message in link.receive() or []:  # its last words
@@ -155,9 +163,7 @@ class Fleet:
 
     def _nursery_gone(self, pool: str, now: float) -> None:
         """Its idle workers leave by themselves, busy ones finish and become our children."""
-        link = self._nurseries.pop(pool)
-        self._leaving[link.pid] = link
-        link.close()  # and no signal: how it ends by itself tells whether another would start
+        link = self._let_nursery_go(pool)
         failures = self._nursery_failures.get(pool, 0) + 1  # until one of its workers is ready
         self._nursery_failures[pool] = failures
         if failures >= self._plan.restart.budget:
@@ -165,6 +171,20 @@ class Fleet:
         at_once = link.is_up and failures == 1
         self._nursery_rests_until[pool] = now + (0.0 if at_once else self._plan.restart.delay(failures))
         self._log.warning("nursery_gone", pool=pool, pid=link.pid, was_up=link.is_up)
+        self._forget_unborn(pool, now)
+
+    def _let_nursery_go(self, pool: str) -> NurseryLink:
+        """And no signal: how it ends by itself tells whether another would start."""
+        link = self._nurseries.pop(pool)
+        self._leave(link)
+        return link
+
+    def _leave(self, link: NurseryLink) -> None:
+        self._leaving[link.pid] = link
+        link.close()
+
+    def _forget_unborn(self, pool: str, now: float) -> None:
+        """Those that the old nursery was asked for: the next one is asked again."""
         for slot in self.slots.in_pool(pool):
             if isinstance(slot.state, policy.Starting) and not slot.state.pid:
                 self._act(slot.number, policy.WorkerExited(11), now)
@@ -177,7 +197,7 @@ class Fleet:
             if self.starting_allowed and pool not in self._nurseries and self.slots.targets.get(pool):
                 self._start_nursery(pool, now)
         for slot in self.slots.surplus():
-            self._let_go(slot)
+            self.slots.let_go(slot)
         for slot in self.slots:
             if self.starting_allowed or isinstance(slot.state, policy.Busy | policy.Starting):
                 if pid_free(slot) and not self._can_start(slot.pool):
@@ -188,9 +208,8 @@ class Fleet:
     def _start_nursery(self, pool: str, now: float) -> None:
         if now < self._nursery_rests_until.get(pool, 0.0):
             return
-        config = self._plan.pools[pool].nursery_config
         try:
-            self._nurseries[pool] = NurseryLink(pool, self._command, config, self._reports.write_fd)
+            self._nurseries[pool] = self._nursery(pool, self._plan.pools[pool].nursery_config)
         except OSError as error:  # no process or descriptor to be had: the machine is full, not we broken
             self._nursery_rests_until[pool] = now + self._plan.restart.longest_delay
             self._log.error("nursery_not_started", pool=pool, error=str(error))
@@ -198,7 +217,11 @@ class Fleet:
         self._nursery_since[pool] = now
         self._log.info("nursery_started", pool=pool, pid=self._nurseries[pool].pid)
 
+    def _nursery(self, pool: str, config: str) -> NurseryLink:
+        return NurseryLink(pool, self._command, config, self._reports.write_fd)
+
     def _break_stuck_nurseries(self, now: float) -> None:
+        self.successors.break_stuck(now)
         for pool, link in self._nurseries.items():
             unborn = [
                 slot.state.since
@@ -209,12 +232,6 @@ class Fleet:
             if now - since > _NURSERY_START_SECONDS:
                 self._log.warning("nursery_stuck", pool=pool, pid=link.pid)
                 link.kill()
-
-    def _let_go(self, slot: policy.Slot) -> None:
-        if isinstance(slot.state, policy.Idle):
-            self.slots.send(slot, signal.SIGHUP)
-        elif isinstance(slot.state, policy.Vacant | policy.BackingOff | policy.GivenUp):
-            self.slots.drop(slot)
 
     def _act(self, number: int, event: policy.SlotEvent, now: float) -> None:
         for move in self.slots.apply(number, event, now):
@@ -236,29 +253,12 @@ class Fleet:
         if slot is not None and isinstance(slot.state, policy.GivenUp):
             self._log.error("slot_given_up", slot=number, pool=slot.pool, why=slot.state.why)
 
-    def wake(self, pool: str, most: int) -> None:
-        """Tells up to `most` idle workers of the pool to look at the queue."""
-        idle = [slot for slot in self.slots.in_pool(pool) if isinstance(slot.state, policy.Idle)]
-        for slot in idle[:most]:
-            self.slots.send(slot, signal.SIGUSR1)
-
-    def nudge(self, task_id: str) -> None:
-        """Tells the worker of that task to look at its cancel mark."""
-        for slot in self.slots:
-            if isinstance(slot.state, policy.Busy) and slot.state.task_id == task_id:
-                self.slots.send(slot, signal.SIGUSR1)
-
     def break_lock(self, error: Exception) -> None:
         """Kills the worker that kept the queue lock until others gave up: it is stopped or stuck; recovery follows."""
         slot = self.slots.by_pid(error.holder) if isinstance(error, LockTimeout) and error.holder else None
         if slot is not None:
             self._log.error("worker_killed", slot=slot.number, pid=policy.pid_of(slot), why="it held the queue lock")
             self.slots.send(slot, signal.SIGKILL)
-
-    def signal_workers(self, number: int, *kinds: type[policy.SlotState]) -> None:
-        for slot in self.slots:
-            if isinstance(slot.state, kinds):
-                self.slots.send(slot, number)
 
     def wakes_at(self) -> float | None:
         """When time alone will have something done here; a slot that can't be started now waits for its nursery."""
@@ -271,12 +271,6 @@ class Fleet:
     def _can_start(self, pool: str) -> bool:
         link = self._nurseries.get(pool)
         return self.starting_allowed and link is not None and link.is_up
-
-    def busy_count(self) -> int:
-        return sum(isinstance(slot.state, policy.Busy) for slot in self.slots)
-
-    def workers_left(self) -> int:
-        return sum(policy.pid_of(slot) != 0 for slot in self.slots)
 
     # -- what the files say
 
@@ -348,7 +342,8 @@ class Fleet:
     def watched(self) -> dict[int, object]:
         """Descriptors that the loop waits for, each with whose it is: nurseries, and the workers of an earlier
         supervisor, on which no nursery of ours reports."""
-        found: dict[int, object] = {link.fileno(): link for link in self._nurseries.values()}
+        links = (*self._nurseries.values(), *self.successors.links())
+        found: dict[int, object] = {link.fileno(): link for link in links}
         for slot in self.slots if self._adopted else ():
             descriptor = self.slots.pidfd(slot) if policy.pid_of(slot) in self._adopted else None
             if descriptor is not None:
@@ -356,7 +351,7 @@ class Fleet:
         return found
 
     def _known_pids(self) -> frozenset[int]:
-        links = (*self._nurseries.values(), *self._leaving.values())
+        links = (*self._nurseries.values(), *self._leaving.values(), *self.successors.links())
         return frozenset({link.pid for link in links} | {policy.pid_of(slot) for slot in self.slots})
 
     def renew(self, plan: SupervisorPlan, now: float) -> None:
@@ -371,16 +366,27 @@ class Fleet:
         self.slots.use_policy(plan.restart)
         for pool, pool_plan in plan.pools.items():
             self.slots.set_target(pool, pool_plan.workers)
+        self.successors.drop()  # they were told what no longer holds
         for pool in changed:
-            link = self._nurseries.pop(pool)
-            self._leaving[link.pid] = link
-            link.close()
-            for slot in self.slots.in_pool(pool):
-                if isinstance(slot.state, policy.Starting) and not slot.state.pid:
-                    self._act(slot.number, policy.WorkerExited(11), now)
+            self._let_nursery_go(pool)
+            self._forget_unborn(pool, now)
+
+    def replace_nurseries(self, now: float) -> None:
+        """Each by one of what is installed now, as soon as that is up."""
+        pools = (pool for pool in self._nurseries if pool in self._plan.pools)
+        self.successors.begin({pool: self._plan.pools[pool].nursery_config for pool in pools}, now)
+
+    def _succeed(self, link: NurseryLink, now: float) -> None:
+        if link.pool in self._nurseries:
+            self._let_nursery_go(link.pool)
+            self._forget_unborn(link.pool, now)
+        self._nurseries[link.pool] = link
+        self._is_up(link)
+        self._log.info("nursery_replaced", pool=link.pool, pid=link.pid)
 
     def close(self) -> None:
         """Lets the nurseries go; workers that still run finish their task by themselves."""
+        self.successors.drop()
         for link in self._nurseries.values():
             link.close()
 

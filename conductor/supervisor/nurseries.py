@@ -21,6 +21,7 @@ class NurseryLink:
     def __init__(self, pool: str, command: NurseryCommand, config_json: str, report_fd: int) -> None:
         self.pool = pool
         self.is_up = False
+        self.on_trial = False
         self._buffer = LineBuffer()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:

@@ -172,6 +172,10 @@ class Services:
     def leave(self, within_seconds: float, now: float) -> None:
         """Tells every one to leave, and starts none any more; who is still there then is killed."""
         self.starting_allowed = False
+        self.replace_all(within_seconds, now)
+
+    def replace_all(self, within_seconds: float, now: float) -> None:
+        """Each leaves and comes again as a new process, which goes on with its runs: after an upgrade."""
         for project in list(self._processes):
             self._apply(project, policy.ToldToLeave(within_seconds), now)
 

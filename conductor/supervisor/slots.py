@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from conductor.supervisor.policy import (
+    BackingOff,
     Busy,
     GivenUp,
     Idle,
@@ -16,6 +17,7 @@ from conductor.supervisor.policy import (
     RestartPolicy,
     Slot,
     SlotEvent,
+    SlotState,
     Starting,
     Vacant,
     next_move,
@@ -73,6 +75,13 @@ class SlotTable:
             found.extend(slots[: max(0, len(slots) - target)])
         return found
 
+    def let_go(self, slot: Slot) -> None:
+        """One that is too much; one that is busy finishes first."""
+        if isinstance(slot.state, Idle):
+            self.send(slot, signal.SIGHUP)
+        elif isinstance(slot.state, Vacant | BackingOff | GivenUp):
+            self.drop(slot)
+
     def drop(self, slot: Slot) -> None:
         self._slots.pop(slot.number, None)
 
@@ -117,6 +126,29 @@ class SlotTable:
         if pidfd is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, number)
+
+    def wake(self, pool: str, most: int) -> None:
+        """Tells up to `most` idle workers of the pool to look at the queue."""
+        idle = [slot for slot in self.in_pool(pool) if isinstance(slot.state, Idle)]
+        for slot in idle[:most]:
+            self.send(slot, signal.SIGUSR1)
+
+    def nudge(self, task_id: str) -> None:
+        """Tells the worker of that task to look at its cancel mark."""
+        for slot in self:
+            if isinstance(slot.state, Busy) and slot.state.task_id == task_id:
+                self.send(slot, signal.SIGUSR1)
+
+    def signal_workers(self, number: int, *kinds: type[SlotState]) -> None:
+        for slot in self:
+            if isinstance(slot.state, kinds):
+                self.send(slot, number)
+
+    def busy_count(self) -> int:
+        return sum(isinstance(slot.state, Busy) for slot in self)
+
+    def workers_left(self) -> int:
+        return sum(pid_of(slot) != 0 for slot in self)
 
     def wakes_at(self, slot: Slot) -> float | None:
         """When time alone will change the slot; None: never."""

@@ -50,6 +50,7 @@ def render_page(status: dict[str, Any]) -> str:
         + ("  ".join(f"{name} {count}" for name, count in sorted(status["finished"].items())) or "nothing yet"),
         *(f"limit  {line}" for line in status.get("limits", ())),
         *([f"full   nothing is claimed: {full}; `conductor clean` makes room"] if full else []),
+        *(f"upgrade  {line}" for line in [status.get("upgrade", {}).get("told")] if line),
         "",
         *(_slot_line(slot) for slot in status["slots"]),
         *(_orchestrator_line(one) for one in status.get("orchestrators", ())),

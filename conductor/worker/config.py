@@ -52,9 +52,11 @@ class WorkerConfig:
 
     @classmethod
     def from_json(cls, text: str) -> WorkerConfig:
-        fields = json.loads(text)
+        """It may be of a conductord of another version: what is not known here is left out."""
+        known = cls.__dataclass_fields__
+        fields = {name: value for name, value in json.loads(text).items() if name in known}
         for name in ("preload", "env_pass", "warm"):
-            fields[name] = tuple(fields[name])
+            fields[name] = tuple(fields.get(name, ()))
         fields["retry"] = RetryPolicy(**fields["retry"])
         fields["limits"] = LimitRules.from_dict(fields["limits"])
         fields["budgets"] = BudgetRules.from_dict(fields["budgets"])
