@@ -73,8 +73,9 @@ def parse_document(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         raise SettingsInvalid(_told(error, name)) from None
     except yaml.reader.ReaderError as error:
-        before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "replace")
-        line = before.count("\n") + 1
+        in_c = error.encoding != "unicode"  # there positions count bytes
+        before = text.encode("utf-8", "replace")[: error.position] if in_c else text[: error.position].encode()
+        line = before.count(b"\n") + 1
         raise SettingsInvalid(
             f"{name}:{line}: it is not YAML: {error.reason} (#x{_code(error.character):04x})"
         ) from None
