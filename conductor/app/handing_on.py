@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from conductor.settings.model import Settings
 
 _OF_NO_MATTER = frozenset(
-    {"poll_interval", "max_idle_time", "restart", "stop_timeout", "grace", "log_cap", "cgroup", "discord_channel"}
+    {
+        "poll_interval",
+        "max_idle_time",
+        "restart",
+        "stop_timeout",
+        "grace",
+        "log_cap",
+        "cgroup",
+        "discord_channel",
+        "space",
+        "retention",
+    }
 )
 """Settings that no orchestrator looks at: one that is missing here costs a restart too many, no more."""
 
