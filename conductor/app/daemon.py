@@ -16,11 +16,14 @@ from conductor.domain.task import DEFAULT_POOL
 from conductor.settings.source import find_home
 
 if TYPE_CHECKING:
+    from conductor.domain.exposure import Finding
     from conductor.ports import Agent
     from conductor.settings.model import Settings
     from conductor.supervisor.plan import SupervisorPlan, UpkeepPlan
     from conductor.supervisor.policy import RestartPolicy
     from conductor.worker.config import WorkerConfig
+
+_MOST_FILES_AT_START = 500
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
@@ -175,6 +178,14 @@ def _pool_config(
     return replace(common, pool=pool, preload=tuple(dict.fromkeys(modules)), warm=tuple(warm), declared=declared)
 
 
+def unsafe_at_start(home: Home, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """What `conductor audit` tells, in a bounded time, without the keys at fault that the plan warns of."""
+    from conductor.app.audit import audit_findings
+
+    found = audit_findings(home, environment, _MOST_FILES_AT_START)
+    return (finding for finding in found if not finding.where.startswith("providers."))
+
+
 def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal: bool) -> int:
     """conductord, whole. Raises ConductorError when it can't start."""
     from conductor.app.in_force import SettingsInForce
@@ -198,5 +209,6 @@ def run_daemon(home_flag: str | None, flags: Mapping[str, Any], *, use_terminal:
                 rotate_results=in_force.queue.rotate_results,
                 inbox=layout.inbox,
                 nursery_command=nursery_command,
+                audit=lambda: unsafe_at_start(layout.home, os.environ),
                 use_terminal=use_terminal,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from conductor import __version__
 from conductor.domain.errors import ConductorError
+from conductor.domain.exposure import Finding
 from conductor.domain.home import Home
 from conductor.domain.lines import format_timestamp
 from conductor.domain.masking import Masker, secret_values
@@ -35,7 +36,7 @@ from conductor.supervisor.nurseries import NurseryCommand
 from conductor.supervisor.orphans import Leftovers
 from conductor.supervisor.plan import InForce, SupervisorPlan
 from conductor.supervisor.services import Services
-from conductor.supervisor.status_page import counts_status, render_page, slot_status
+from conductor.supervisor.status_page import counts_status, environment_status, render_page, slot_status
 from conductor.supervisor.terminal import Terminal, is_at_hand
 from conductor.supervisor.upgrading import Upgrade
 from conductor.supervisor.upkeep import RotateResults, Upkeep
@@ -83,6 +84,7 @@ class Boot:
         rotate_results: RotateResults,
         inbox: str,
         nursery_command: NurseryCommand,
+        audit: Callable[[], Iterable[Finding]],
         use_terminal: bool,
     ) -> int:
         """Puts the daemon together, runs it, takes it apart."""
@@ -108,6 +110,7 @@ class Boot:
         daemon.look_after(upgrade)
         try:
             self._announce(log, events, plan, queue)
+            tell_unsafe(audit, log, events)
             return daemon.run()
         finally:
             events.emit("daemon_stopped", mode=daemon.mode)
@@ -134,6 +137,17 @@ class Boot:
         for warning in plan.warnings:
             log.warning("key_at_fault", why=warning)
         self._notifier.ready(f"{sum(pools.values())} workers on {self._home.path}")
+
+
+def tell_unsafe(audit: Callable[[], Iterable[Finding]], log: Log, events: EventLog) -> None:
+    """What is unsafe is told at every start, and keeps nobody from working."""
+    try:
+        for found in audit():
+            facts = {"kind": found.kind, "where": found.where, "what": found.what, "remedy": found.remedy}
+            (log.warning if found.grave else log.info)("unsafe_found", **facts)
+            events.emit("unsafe_found", **facts, grave=found.grave)
+    except Exception as error:  # it reads files of strangers: whatever is in them, the daemon starts
+        log.error("audit_failed", error=f"{type(error).__name__}: {error}")
 
 
 class DaemonStatus:
@@ -211,6 +225,8 @@ def answer(request: dict[str, Any], daemon: Daemon, status: DaemonStatus) -> dic
             return None
         case "status":
             return status.take()
+        case "environment":
+            return {"environment": environment_status(os.environ)}
         case "scale":
             daemon.scale(str(request["pool"]), int(request["workers"]))
         case "drain":

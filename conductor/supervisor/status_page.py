@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from conductor.domain.durations import format_duration
 from conductor.domain.view import Counts
 from conductor.supervisor.policy import BackingOff, Busy, GivenUp, Idle, Slot, Starting, Vacant
+
+IS_SET = "\0set"
+"""Stands for a value that is not told."""
+_PLACES = ("PATH", "HOME", "_DIR", "_BIN")
 
 
 def slot_status(slot: Slot, now: float) -> dict[str, Any]:
@@ -26,6 +31,11 @@ def slot_status(slot: Slot, now: float) -> dict[str, Any]:
             return {**facts, "state": "backing off", "why": why, "again_in_seconds": round(max(0.0, until - now), 1)}
         case GivenUp(since=since, why=why):
             return {**facts, "state": "given up", "why": why, "for_seconds": round(now - since, 1)}
+
+
+def environment_status(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where programs and logins are looked for; of other variables only that they are set, for they may be keys."""
+    return {name: value if name.endswith(_PLACES) else IS_SET for name, value in environment.items()}
 
 
 def counts_status(counts: Counts) -> dict[str, int]:
