@@ -80,7 +80,7 @@ def list_as_guest(
         for row in ask_shared(home, "list", limit=_MOST_LISTED if everything else limit)["rows"]
         if (not states or row["state"] in states) and (pool is None or row.get("pool") == pool)
     ]
-    listing.show_rows(rows if everything else rows[:limit], as_json=as_json)
+    listing.show_rows(iter(rows if everything else rows[:limit]), as_json=as_json)
 
 
 @_guest(showing.show)

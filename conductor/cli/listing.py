@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -14,71 +14,133 @@ import click
 
 from conductor.app import open_layout, patient_queue
 from conductor.app.describing import describe
-from conductor.cli.waiting import ResultsFollower
 from conductor.domain.durations import format_duration
+from conductor.domain.errors import UsageError
 from conductor.domain.home import Home
-from conductor.domain.view import TaskView, view_id
+from conductor.domain.outcome import Status
+from conductor.domain.task import ID_PATTERN
+from conductor.domain.view import Ended, Queued, Running, Waiting, view_id
+from conductor.kit.segments import lines_backwards
 from conductor.queue.directory import DirectoryQueue
 
 STATES = ("running", "recording", "ready", "batched", "waiting", "dead", "ended")
-_BYTES_A_LINE = 1200
+_KIND_OF = {
+    "running": Running,
+    "recording": Running,
+    "ready": Queued,
+    "batched": Queued,
+    "waiting": Waiting,
+    "dead": Ended,
+}
 _PIPED_WIDTH = 200
 _LEAST_WHAT = 20
+_ROWS_A_TABLE = 500
+_REMOVED_IN_A_ROW = 2000
+"""After so many lines of results.txt whose tasks were removed, older ones are hardly worth a look."""
+
+Row = dict[str, Any]
 
 
 @click.command("list")
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only these; may be given again.")
 @click.option("--pool", help="Only tasks of this pool.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
-@click.option("--all", "everything", is_flag=True, help="No limit, and all that have ended.")
+@click.option("--after", metavar="ID", help="The next page: those behind this task in the same list.")
+@click.option("--all", "everything", is_flag=True, help="No limit, and all that have ended; shown as they are found.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 @click.pass_obj
 def list_tasks(
-    home_flag: str | None, states: tuple[str, ...], pool: str | None, limit: int, everything: bool, as_json: bool
+    home_flag: str | None,
+    states: tuple[str, ...],
+    pool: str | None,
+    limit: int,
+    after: str | None,
+    everything: bool,
+    as_json: bool,
 ) -> None:
     """Lists tasks: running first, then in the order in which they will be claimed, then the last that ended."""
     layout = open_layout(home_flag, os.environ)
-    queue = patient_queue(layout)
     wanted = (
         row
-        for row in _rows(queue, layout.home, ended=None if everything else limit)
+        for row in _rows(patient_queue(layout), layout.home, states, to_the_end=everything)
         if (not states or row["state"] in states) and (pool is None or row.get("pool") == pool)
     )
-    show_rows(list(wanted if everything else islice(wanted, limit)), as_json=as_json)
+    rows = wanted if after is None else _behind(wanted, after)
+    rows = rows if everything else islice(rows, limit)
+    show_rows(iter(rows), as_json=as_json)
 
 
-def show_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def show_rows(rows: Iterator[Row], *, as_json: bool) -> None:
     """Tasks as `describe` tells them, as a table for people or as JSON."""
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
-    elif rows:
-        _print_table(rows)
-    else:
+        _print_json(rows)
+    elif not _print_tables(rows):
         click.echo("nothing here", err=True)
 
 
-def _rows(queue: DirectoryQueue, home: Home, ended: int | None) -> Iterator[dict[str, Any]]:
+def _rows(queue: DirectoryQueue, home: Home, states: Collection[str], *, to_the_end: bool) -> Iterator[Row]:
+    """At least those in one of `states` (none: in any), each once; nothing is read that is not asked for."""
     shown = set()
-    for view in queue.tasks():
-        shown.add(view_id(view))
-        yield describe(view)
-    for view in _lately_ended(queue, home, ended, shown):
-        yield describe(view)
+    kinds = {_KIND_OF[state] for state in states if state in _KIND_OF}
+    if kinds or not states:
+        for view in queue.tasks(kinds):
+            shown.add(view_id(view))
+            yield describe(view)
+    if not states or "ended" in states:
+        yield from map(describe, _ended(queue, home, shown, to_the_end=to_the_end))
 
 
-def _lately_ended(queue: DirectoryQueue, home: Home, most: int | None, shown: set[str]) -> Iterator[TaskView]:
-    """Tasks of the last lines of results.txt, latest first, without those shown before."""
-    size = os.stat(home.results).st_size
-    start = 0 if most is None else max(0, size - most * _BYTES_A_LINE)
-    for line in reversed(ResultsFollower(home.results, start).fresh()[-most if most else 0 :]):
-        if line.task_id not in shown:
-            shown.add(line.task_id)
-            view = queue.ended(line.task_id)
-            if view is not None:
-                yield view
+def _ended(queue: DirectoryQueue, home: Home, shown: Collection[str], *, to_the_end: bool) -> Iterator[Ended]:
+    """By the lines of results.txt, latest first. A task that was tried again has several: the last one counts."""
+    removed_in_a_row = 0
+    for line in lines_backwards(home.results):
+        text = line.decode("utf-8", "replace")
+        task_id = text.partition("|")[0]
+        if task_id in shown or "|RETRY|" in text or not ID_PATTERN.fullmatch(task_id):
+            continue
+        view = queue.ended(task_id)
+        removed_in_a_row = 0 if view is not None else removed_in_a_row + 1
+        if removed_in_a_row > _REMOVED_IN_A_ROW and not to_the_end:
+            return
+        if view is not None and view.record["line"] == f"{text}\n" and _is_over(queue, view):
+            yield view
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _is_over(queue: DirectoryQueue, view: Ended) -> bool:
+    """One in dead/ is shown as such, before; one that failed and is not there was made ready again."""
+    return view.status is Status.SUCCESS or (not view.can_retry and isinstance(queue.find(view.task_id), Ended))
+
+
+def _behind(rows: Iterator[Row], task_id: str) -> Iterator[Row]:
+    """Raises UsageError where it is not among them."""
+    for row in rows:
+        if row["task"] == task_id:
+            return rows
+    raise UsageError(f"task {task_id} is not in this list any more: begin again without --after")
+
+
+def _print_json(rows: Iterator[Row]) -> None:
+    """An array, told row by row."""
+    first = next(rows, None)
+    if first is None:
+        click.echo("[]")
+        return
+    click.echo("[\n" + json.dumps(first, indent=1), nl=False)
+    for row in rows:
+        click.echo(",\n" + json.dumps(row, indent=1), nl=False)
+    click.echo("\n]")
+
+
+def _print_tables(rows: Iterator[Row]) -> bool:
+    """So many rows at once that they fit into memory however many there are; whether there was any."""
+    is_first = True
+    while page := list(islice(rows, _ROWS_A_TABLE)):
+        _print_table(page, with_head=is_first)
+        is_first = False
+    return not is_first
+
+
+def _print_table(rows: list[Row], *, with_head: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -88,7 +150,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     used = sum(max(len(line[column]) for line in (head, *lines)) + 2 for column in range(len(head)))
     console = Console()
     width = max(console.width if console.is_terminal else _PIPED_WIDTH, used + _LEAST_WHAT)  # ids are never cut
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=with_head)
     for column in head:
         table.add_column(column, no_wrap=True)
     table.add_column("WHAT", no_wrap=True, overflow="ellipsis", max_width=width - used)
@@ -97,20 +159,20 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     Console(width=width).print(table)
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     state = row["status"] if row["state"] in ("ended", "dead") else row["state"]
     cells = (row["task"], state, row["agent"], row["pool"], row["priority"], row["attempt"], _age(row))
     return tuple(str(cell) for cell in cells)
 
 
-def _what(row: dict[str, Any]) -> str:
+def _what(row: Row) -> str:
     """One line; an escape sequence in it must not reach the terminal."""
     text: str = row.get("preview") or row.get("description") or ""
     text = f"(after {row['awaits']}) {text}" if "awaits" in row else text
     return "".join(char if char.isprintable() else "·" for char in text[:500].replace("\n", "⏎"))
 
 
-def _age(row: dict[str, Any]) -> str:
+def _age(row: Row) -> str:
     stamp = row.get("ended") or row.get("started") or row.get("submitted")
     if "due_in_seconds" in row:
         return "in " + format_duration(max(0.0, row["due_in_seconds"]))

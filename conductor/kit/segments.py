@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -59,6 +60,29 @@ def end_of(path: str) -> int:
         return begin + os.stat(path).st_size
     except FileNotFoundError:
         return begin
+
+
+def lines_backwards(path: str) -> Iterator[bytes]:
+    """Whole lines from the last to the first, without their ends, of all segments that are there; read as they are
+    asked for."""
+    for segment in [path, *(older.path for older in reversed(older_segments(path)))]:
+        descriptor = _opened(segment)
+        if descriptor is not None:
+            try:
+                yield from _backwards(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _backwards(descriptor: int) -> Iterator[bytes]:
+    at, rest = _behind_last_line(descriptor, os.fstat(descriptor).st_size) - 1, b""  # without the last line's end
+    while at > 0:
+        start = max(0, at - _CHUNK)
+        rest, *lines = (os.pread(descriptor, at - start, start) + rest).split(b"\n")
+        yield from reversed(lines)
+        at = start
+    if at == 0:
+        yield rest
 
 
 def open_to_append(path: str) -> int:

@@ -48,8 +48,10 @@ class TaskQueue(Protocol):
 
     def find(self, task_id: str) -> TaskView | None: ...
 
-    def tasks(self) -> Iterator[TaskView]:
-        """Running first, then ready in the order in which they would be claimed, waiting, batched, dead."""
+    def tasks(self, kinds: Collection[type] = ()) -> Iterator[TaskView]:
+        """Running first, then ready in the order in which they would be claimed, waiting, batched, dead; only views of
+        those `kinds` (Running, Queued, Waiting, Ended; none: all), and of the others nothing is read but names. It
+        costs what is taken from it."""
 
     def counts(self) -> Counts: ...
 

@@ -133,11 +133,11 @@ class DirectoryQueue:
         return listing.find(self._files, task_id)
 
     def ended(self, task_id: str) -> Ended | None:
-        """What the last attempt of a task left that is in no folder of the queue any more."""
-        return listing.ended(self._files, task_id, can_retry=False)
+        """What the last attempt of a task left, read without looking through the queue: right where that ended it."""
+        return listing.last_end(self._files, task_id)
 
-    def tasks(self) -> Iterator[TaskView]:
-        return listing.tasks(self._files)
+    def tasks(self, kinds: Collection[type] = ()) -> Iterator[TaskView]:
+        return listing.tasks(self._files, kinds)
 
     def counts(self) -> Counts:
         return listing.counts(self._files)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from conductor.domain.errors import BadTask
 from conductor.domain.outcome import Status
@@ -12,8 +12,8 @@ from conductor.domain.task import ID_PATTERN, TaskSpec, Tries
 from conductor.domain.view import Counts, Ended, Queued, Running, TaskView, Waiting
 from conductor.queue.files import QueueFiles
 from conductor.queue.inbox import Batch, Inbox
-from conductor.queue.names import Entry, parse_dead
-from conductor.queue.records import read_record
+from conductor.queue.names import Entry, dead_name, parse_dead
+from conductor.queue.records import read_record, verdict_of
 
 _LOOKS = 5
 """A task that moves on while its file is being opened must not look gone: it makes three moves an attempt."""
@@ -107,33 +107,58 @@ def ended(files: QueueFiles, task_id: str, *, can_retry: bool) -> Ended | None:
     return Ended(task_id, Status(record["status"]), record, can_retry) if record else None
 
 
-def tasks(files: QueueFiles) -> Iterator[TaskView]:
-    layout = files.layout
-    owned = [
-        Found(f"{folder}/{name}", entry)
-        for folder in (layout.claimed, layout.finishing)
-        for name, entry in files.owned_entries(folder)
-    ]
-    shelves = (files.ready, files.waiting, files.after)
-    shelved = (Found(path, entry) for shelf in shelves for path, entry in shelf.walk())
-    in_batches = (
-        Found(batch.path, Entry(spec.id, Tries()), batch=batch.name, spec=spec) for batch, spec in batched(files)
-    )
-    shown = set()
-    for source in (owned, shelved):
-        for found in source:
-            view = _view(files, found)
-            if view is not None:
-                shown.add(found.entry.task_id)
-                yield view
-    for found in in_batches:  # the last lines that were unpacked still stand in their batch
-        view = _view(files, found) if found.entry.task_id not in shown else None
-        if view is not None and not files.last_attempt(found.entry.task_id):
-            yield view
-    for name in sorted(os.listdir(layout.dead)):
+def last_end(files: QueueFiles, task_id: str) -> Ended | None:
+    view = ended(files, task_id, can_retry=False)
+    if view is None or view.status in (Status.SUCCESS, Status.RETRY):
+        return view
+    name = dead_name(task_id, verdict_of(view.record).tries)
+    return replace(view, can_retry=os.path.exists(f"{files.layout.dead}/{name}"))
+
+
+def tasks(files: QueueFiles, kinds: Collection[type] = ()) -> Iterator[TaskView]:
+    """A snapshot without the lock, read as it is asked for."""
+    seen: set[str] = set()
+    for kind, source in ((Running, _owned), (Queued, _ready), (Waiting, _waiting)):
+        if not kinds or kind in kinds:
+            for found in source(files):
+                view = _view(files, found)
+                if view is not None:
+                    seen.add(found.entry.task_id)
+                    yield view
+        elif Queued in kinds:
+            seen.update(found.entry.task_id for found in source(files))
+    if not kinds or Queued in kinds:
+        yield from _in_batches(files, seen)
+    if not kinds or Ended in kinds:
+        yield from _dead(files)
+
+
+def _owned(files: QueueFiles) -> Iterator[Found]:
+    for folder in (files.layout.claimed, files.layout.finishing):
+        yield from (Found(f"{folder}/{name}", entry) for name, entry in files.owned_entries(folder))
+
+
+def _ready(files: QueueFiles) -> Iterator[Found]:
+    return (Found(path, entry) for path, entry in files.ready.walk())
+
+
+def _waiting(files: QueueFiles) -> Iterator[Found]:
+    for shelf in (files.waiting, files.after):
+        yield from (Found(path, entry) for path, entry in shelf.walk())
+
+
+def _in_batches(files: QueueFiles, seen: Collection[str]) -> Iterator[TaskView]:
+    """The last lines that were unpacked still stand in their batch: those were seen."""
+    for batch, spec in batched(files):
+        if spec.id not in seen and not files.last_attempt(spec.id):
+            yield Queued(spec, Tries(), in_batch=batch.name)
+
+
+def _dead(files: QueueFiles) -> Iterator[TaskView]:
+    for name in sorted(os.listdir(files.layout.dead)):
         dead = parse_dead(name)
         if dead is None:
-            files.refuse(f"{layout.dead}/{name}", f"{name!r} in dead/ is no name of a task")
+            files.refuse(f"{files.layout.dead}/{name}", f"{name!r} in dead/ is no name of a task")
             continue
         view = ended(files, dead.task_id, can_retry=True)
         if view is not None:

@@ -7,7 +7,7 @@ import pytest
 from conductor.domain.errors import NoSuchTask, UsageError
 from conductor.domain.outcome import Outcome, Status
 from conductor.domain.retry import NextState
-from conductor.domain.view import Counts, Ended, Queued, TaskView, Waiting, view_id
+from conductor.domain.view import Counts, Ended, Queued, Running, TaskView, Waiting, view_id
 from conductor.ports import TaskQueue
 from conductor.testing.contract_base import (
     CALLER,
@@ -250,3 +250,7 @@ class ChangingContract(ContractBase):
             for name in ("running", "first", "second", "soon", "later", "batch-1", "batch-2", "bad")
         }
         assert isinstance(queue.find("soon"), Waiting)
+        for kinds in ([Running], [Queued], [Waiting], [Ended], [Queued, Ended], []):
+            wanted = [view for view in queue.tasks() if not kinds or type(view) in kinds]
+            assert list(queue.tasks(kinds)) == wanted
+            assert kinds == [] or {type(view) for view in wanted} == set(kinds)

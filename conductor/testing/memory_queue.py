@@ -286,7 +286,7 @@ class MemoryQueue:
         with self._lock:
             return self._views.get(task_id)
 
-    def tasks(self) -> Iterator[TaskView]:
+    def tasks(self, kinds: Collection[type] = ()) -> Iterator[TaskView]:
         """A snapshot of the moment of the call."""
         with self._lock:
             waiting = sorted(self._of(Waiting), key=lambda view: (view.awaits, view.due_ms))
@@ -298,7 +298,7 @@ class MemoryQueue:
                 [view for view in self._of(Queued) if view.in_batch],
                 [view for view in self._of(Ended) if view.can_retry],
             ]
-        return iter([view for group in groups for view in group])
+        return iter([view for group in groups for view in group if not kinds or type(view) in kinds])
 
     def counts(self) -> Counts:
         with self._lock:

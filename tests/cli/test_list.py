@@ -159,3 +159,57 @@ def test_an_unknown_state_exits_2(shell: Shell) -> None:
 
     assert answer.code == 2
     assert "running" in answer.err
+
+
+def test_pages_follow_each_other_without_a_gap(busy: Shell) -> None:
+    # given
+    whole = [task for task, _ in rows(busy)]
+
+    # when
+    pages, last = [], None
+    while page := rows(busy, "-n", "3", *(("--after", last) if last else ())):
+        pages.append([task for task, _ in page])
+        last = pages[-1][-1]
+
+    # then
+    assert [task for page in pages for task in page] == whole
+    assert [len(page) for page in pages] == [3, 3, 1]
+    refused = busy("list", "--after", "nobody")
+    assert (refused.code, "nobody" in refused.err) == (2, True)
+
+
+def test_a_task_that_was_tried_again_is_listed_once_and_where_it_is_now(shell: Shell) -> None:
+    # given one that failed and was made ready again, and one that failed, and then ended well
+    for task_id in ("waits", "well"):
+        submit(shell.home, "true", task_id)
+        shell.run_next(Outcome.FAILED)
+    shell.ok("retry", "well")
+    shell.run_next()
+    shell.ok("retry", "waits")
+
+    # then
+    assert rows(shell) == [("waits", "ready"), ("well", "ended")]
+    assert rows(shell, "--state", "ended") == [("well", "ended")]
+    assert rows(shell, "--state", "ended", "--state", "dead") == [("well", "ended")]
+
+
+def test_what_has_ended_is_listed_over_rotations_latest_first(shell: Shell) -> None:
+    # given
+    for number in range(4):
+        submit(shell.home, "true", f"t{number}")
+        shell.run_next()
+        shell.queue.rotate_results(0, 9, 1 << 60)
+
+    # then
+    assert [task for task, _ in rows(shell)] == ["t3", "t2", "t1", "t0"]
+    assert len(shell.ok("results", "-n", "3").out.splitlines()) == 3
+    assert len(shell.ok("list", "--all").out.splitlines()) == 5
+
+
+def test_removed_tasks_are_passed_over(shell: Shell) -> None:
+    for number in range(3):
+        submit(shell.home, "true", f"t{number}")
+        shell.run_next()
+    shell.ok("clean", "--older-than", "1ms", "--keep", "1", "--yes")
+
+    assert [task for task, _ in rows(shell)] == ["t2"]

@@ -19,6 +19,7 @@ from conductor.kit.segments import (
     begin_of,
     drop_torn_tail,
     end_of,
+    lines_backwards,
     older_segments,
     open_to_append,
     prune,
@@ -231,3 +232,20 @@ def test_however_reading_writing_and_rotating_follow_each_other_each_line_is_rea
 
     # then
     assert read == [str(number) for number in range(written)]
+
+
+@pytest.mark.parametrize(
+    "words", [[], [""], ["", ""], ["one"], ["a" * 9], ["a", "", "b" * 30, "", ""], list("abcdefgh")]
+)
+@pytest.mark.parametrize("cut", [0, 1, 3])
+def test_lines_are_read_backwards_over_all_segments(
+    log: str, monkeypatch: pytest.MonkeyPatch, words: list[str], cut: int
+) -> None:
+    monkeypatch.setattr(segments, "_CHUNK", 4)
+    for number, word in enumerate(words):
+        append(log, f"{word}\n")
+        if number == cut:
+            rotate(log)
+    append(log, "torn")
+
+    assert [line.decode() for line in lines_backwards(log)] == words[::-1]
