@@ -13,12 +13,12 @@ _DELEGATE_MARKS = ("user.delegate", "trusted.delegate")
 _GONE_WITHIN_SECONDS = 5.0
 
 
-def delegated_cgroup() -> str:
-    """The folder of our own cgroup when systemd delegated it (Delegate=yes) and we may write there, else nothing.
+def delegated_cgroup(process: int | str = "self") -> str:
+    """The folder of a process's cgroup when systemd delegated it (Delegate=yes) and we may write there, else nothing.
 
     Another cgroup may be writable too (root's always is), but has an owner who does not expect groups in it.
     """
-    mount, own = _mount_point(), _own_cgroup()
+    mount, own = _mount_point(), _cgroup_of(process)
     folder = mount + own if mount and own else ""
     return folder if folder and os.access(folder, os.W_OK) and _is_delegated(folder) else ""
 
@@ -106,8 +106,8 @@ def _mount_point() -> str:
     return ""
 
 
-def _own_cgroup() -> str:
-    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+def _cgroup_of(process: int | str) -> str:
+    with open(f"/proc/{process}/cgroup", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             if line.startswith("0::"):
                 return line[3:].rstrip("\n").rstrip("/")
