@@ -45,6 +45,7 @@ COMMANDS = {
     "reload": "conductor.cli.live:reload",
     "why": "conductor.cli.why:why",
     "clean": "conductor.cli.cleaning:clean",
+    "doctor": "conductor.cli.doctor:doctor",
     "plan": "conductor.cli.planning:plan",
     "build": "conductor.cli.building:build",
     "run": "conductor.cli.running:run_plan",
