@@ -33,6 +33,10 @@ def agents(context: click.Context, as_json: bool) -> None:
     """Shows each agent: installed, version, key or login, limited until, experience, memory, confinement.
 
     Keys and logins are those that this shell sees; conductord sees its own environment.
+
+    \b
+    conductor agents
+    conductor agents test claude              one real turn, through conductord
     """
     if context.invoked_subcommand is None:
         _show(context.obj, as_json)
@@ -94,7 +98,12 @@ def _installed(one: dict[str, Any]) -> str:
 @click.option("--model", default="", help="The model or alias to test.")
 @click.pass_obj
 def test_agent(home_flag: str | None, name: str, prompt: str | None, model: str) -> int:
-    """Runs one real turn of agent NAME through conductord: shows its answer, and exits 1 when it failed."""
+    """Runs one real turn of agent NAME through conductord: shows its answer, and exits 1 when it failed.
+
+    \b
+    conductor agents test claude
+    conductor agents test claude --model sonnet --prompt "Say hello."
+    """
     from conductor.agents.registry import installed_kinds
     from conductor.app.setups import chosen_setups
     from conductor.settings.model import load_settings

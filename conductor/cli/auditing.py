@@ -23,6 +23,10 @@ def audit(home_flag: str | None, as_json: bool) -> int:
 
     Looks at the home and the folders above it, the settings, files that hold keys and logins, every agent's autonomy,
     and where models are served.
+
+    \b
+    conductor audit
+    conductor audit --json || mail -s "conductor is open" root
     """
     home = find_home(os.environ, home_flag)
     findings = list(audit_findings(home, os.environ))

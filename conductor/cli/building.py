@@ -23,7 +23,7 @@ def build(home_flag: str | None, /, request: str, project: str, planner: str, **
     --watch and --wait: 0 completed, 1 not, 5 it waits for `conductor approve`.
 
     \b
-    conductor build "Build a calculator with operations, a CLI and unit tests" --project calculator --watch
+    conductor build "a calculator with a CLI and tests" --project calc --watch
     """
     from conductor.app.orchestration import ensure_project, start_run
     from conductor.cli.planning import check_request

@@ -24,7 +24,13 @@ _PATIENCE_SECONDS = 15.0
 @click.argument("task_ids", nargs=-1, required=True)
 @click.pass_obj
 def cancel(home_flag: str | None, task_ids: tuple[str, ...]) -> int:
-    """Cancels tasks for good. One that runs is stopped, with everything it started; one that has ended stays ended."""
+    """Cancels tasks for good. One that runs is stopped, with everything it started; one that has ended stays ended.
+
+    \b
+    conductor cancel t-20261121-101530-abcdefgh
+    conductor list --state ready --all --json |
+      jq -r '.[].task' | xargs conductor cancel
+    """
     layout = open_layout(home_flag, os.environ)
     queue, caller = patient_queue(layout), worker_id("cli", own_identity())
     answers, code = dict[str, str](), CliExit.WELL
@@ -63,7 +69,13 @@ def _told(error: ConductorError) -> CliExit:
 @click.argument("task_ids", nargs=-1, required=True)
 @click.pass_obj
 def retry(home_flag: str | None, task_ids: tuple[str, ...]) -> int:
-    """Runs tasks again that ended without success; their counts start anew, attempt numbers go on."""
+    """Runs tasks again that ended without success; their counts start anew, attempt numbers go on.
+
+    \b
+    conductor retry t-20261121-101530-abcdefgh
+    conductor list --state dead --all --json |
+      jq -r '.[].task' | xargs conductor retry
+    """
     layout = open_layout(home_flag, os.environ)
     queue, queued, code = patient_queue(layout), 0, CliExit.WELL
     for task_id in task_ids:

@@ -43,12 +43,13 @@ def completion(shell: str | None) -> None:
     """Prints a script that has SHELL complete commands, options, task ids, run ids and names; $SHELL by default.
 
     \b
-    bash   conductor completion bash >~/.local/share/bash-completion/completions/conductor
-    zsh    conductor completion zsh >~/.zfunc/_conductor
-           and in ~/.zshrc, before compinit: fpath+=~/.zfunc
-    fish   conductor completion fish >~/.config/fish/completions/conductor.fish
+    cd ~/.local/share/bash-completion/completions &&
+      conductor completion bash >conductor
+    conductor completion zsh >~/.zfunc/_conductor     and in ~/.zshrc, before
+                                                      compinit: fpath+=~/.zfunc
+    conductor completion fish >~/.config/fish/completions/conductor.fish
 
-    For this very shell only, in bash and zsh: `eval "$(conductor completion bash)"`.
+    bash and zsh, for this very shell only: `eval "$(conductor completion bash)"`.
     """
     wanted = shell or os.path.basename(os.environ.get("SHELL", ""))
     if wanted not in SHELLS:

@@ -32,6 +32,10 @@ def config() -> None:
       defaults, /etc/conductor/conductor.yaml, conductor.yaml in the home,
       variables: CONDUCTOR_TIMEOUT=2h, CONDUCTOR_ORCHESTRATOR__WIP=4 (two
       underscores go one level down), flags of conductord
+
+    \b
+    conductor config show workers
+    conductor config check conductor.yaml
     """
 
 

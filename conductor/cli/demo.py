@@ -51,7 +51,11 @@ SETTINGS = {"agents": {"anthropic": {"pool": "api"}}, "pools": {"api": {"workers
 @click.option("--tree", type=click.Path(exists=True, file_okay=False), default=".", help="Whose files to work on.")
 def demo(workers: int, tree: str) -> int:
     """Runs seven real tasks over a folder's files through a conductord of its own; one is retried, one fails. An
-    eighth is an agent's, on a simulated model, which then builds a small project from a request, in merged commits."""
+    eighth is an agent's, on a simulated model, which then builds a small project from a request, in merged commits.
+
+    \b
+    conductor demo --workers 4
+    """
     from conductor.testing.sim import Sim
     from conductor.testing.sim.samples import FIBONACCI
 

@@ -30,7 +30,13 @@ _BYTES_A_LINE = 1200
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_obj
 def results(home_flag: str | None, follow: bool, lines: int, as_json: bool) -> None:
-    """Shows the last lines of results.txt: task-id|worker-id|STATUS|timestamp|preview."""
+    """Shows the last lines of results.txt: task-id|worker-id|STATUS|timestamp|preview.
+
+    \b
+    conductor results -n 100
+    conductor results -f                    goes on until Ctrl-C
+    conductor results --json -n 1000 | jq -r 'select(.status == "FAILED").task_id'
+    """
     path = open_layout(home_flag, os.environ).home.results
     start = max(0, end_of(path) - lines * _BYTES_A_LINE)
     follower = ResultsFollower(path, start)
@@ -55,7 +61,15 @@ def _print_result(line: ResultLine, *, as_json: bool) -> None:
 @click.option("--raw", is_flag=True, help="Its output as it came, also of an agent whose events are known.")
 @click.pass_obj
 def logs(home_flag: str | None, task_id: str, follow: bool, attempt: int | None, raw: bool) -> None:
-    """Shows what the agent said and did (agent.jsonl, else agent.log), secrets masked."""
+    """Shows what the agent said and did (agent.jsonl, else agent.log), secrets masked.
+
+    \b
+    conductor logs t-20261121-101530-abcdefgh
+    conductor logs -f t-20261121-101530-abcdefgh        while it runs
+    conductor logs --attempt 1 t-20261121-101530-abcdefgh
+
+    Exit 3: no such task.
+    """
     layout = open_layout(home_flag, os.environ)
     view = patient_queue(layout).find(task_id)
     if view is None:

@@ -24,7 +24,13 @@ _MIB = 1 << 20
 @click.group(invoke_without_command=True)
 @click.pass_context
 def limits(context: click.Context) -> None:
-    """Shows parked providers, running agents and memory; parks, forbids and lifts by hand."""
+    """Shows parked providers, running agents and memory; parks, forbids and lifts by hand.
+
+    \b
+    conductor limits                          what holds up tasks now
+    conductor limits park anthropic --for 2h
+    conductor limits lift anthropic
+    """
     if context.invoked_subcommand is None:
         context.invoke(list_limits)
 
@@ -33,7 +39,11 @@ def limits(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def list_limits(home_flag: str | None, as_json: bool = False) -> None:
-    """What holds up tasks now."""
+    """What holds up tasks now.
+
+    \b
+    conductor limits list --json
+    """
     home = open_layout(home_flag, os.environ).home
     settings = load_settings(home, os.environ)
     found = _found(home, settings)
@@ -104,7 +114,11 @@ def _one_line(text: str) -> str:
 @click.argument("provider")
 @click.pass_obj
 def lift(home_flag: str | None, provider: str) -> None:
-    """Ends parking, `forbid` and `allow` of PROVIDER[:ACCOUNT]; its tasks may start at once."""
+    """Ends parking, `forbid` and `allow` of PROVIDER[:ACCOUNT]; its tasks may start at once.
+
+    \b
+    conductor limits lift anthropic
+    """
     home, parking, key = _parking(home_flag, provider)
     lifted = parking.lift(key)
     ring_doorbell(home, tasks=1000)
@@ -116,7 +130,11 @@ def lift(home_flag: str | None, provider: str) -> None:
 @click.option("--for", "seconds", type=DURATION, required=True, help="How long: 30m, 2h, 1d.")
 @click.pass_obj
 def park(home_flag: str | None, provider: str, seconds: float) -> None:
-    """Starts nothing on PROVIDER[:ACCOUNT] for a time. Agents that run go on."""
+    """Starts nothing on PROVIDER[:ACCOUNT] for a time. Agents that run go on.
+
+    \b
+    conductor limits park anthropic --for 2h
+    """
     _, parking, key = _parking(home_flag, provider)
     now = time.time()
     parked = Parked(*key, since=now, until=now + seconds, by=BY_HAND)
@@ -128,7 +146,11 @@ def park(home_flag: str | None, provider: str, seconds: float) -> None:
 @click.argument("provider")
 @click.pass_obj
 def forbid(home_flag: str | None, provider: str) -> None:
-    """Starts nothing on PROVIDER[:ACCOUNT] until `lift`. Agents that run go on."""
+    """Starts nothing on PROVIDER[:ACCOUNT] until `lift`. Agents that run go on.
+
+    \b
+    conductor limits forbid openai            until `lift`
+    """
     _put(home_flag, provider, Mode.FORBIDDEN)
 
 
@@ -136,7 +158,11 @@ def forbid(home_flag: str | None, provider: str) -> None:
 @click.argument("provider")
 @click.pass_obj
 def allow(home_flag: str | None, provider: str) -> None:
-    """Never parks PROVIDER[:ACCOUNT], until `lift`: a limit holds up only the task that meets it."""
+    """Never parks PROVIDER[:ACCOUNT], until `lift`: a limit holds up only the task that meets it.
+
+    \b
+    conductor limits allow openai:work
+    """
     _put(home_flag, provider, Mode.NEVER)
 
 

@@ -58,7 +58,13 @@ def list_tasks(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Lists tasks: running first, then in the order in which they will be claimed, then the last that ended."""
+    """Lists tasks: running first, then in the order in which they will be claimed, then the last that ended.
+
+    \b
+    conductor list
+    conductor list --state running --state waiting
+    conductor list --all --json | jq -r '.[] | select(.state == "dead").task'
+    """
     layout = open_layout(home_flag, os.environ)
     wanted = (
         row

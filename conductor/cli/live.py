@@ -41,7 +41,7 @@ def status(home_flag: str | None, as_json: bool, every: float | None) -> int:
 
     \b
     conductor status
-    conductor status --watch                       a page each 2 s; `conductor top` has keys too
+    conductor status --watch                  a page each 2 s
     conductor status --watch 10 --json | jq -c .queue
     """
     layout = open_layout(home_flag, os.environ)
@@ -105,7 +105,12 @@ def _add_usage(slot: dict[str, Any]) -> None:
 @click.option("--pool", default=DEFAULT_POOL, show_default=True)
 @click.pass_obj
 def scale(home_flag: str | None, workers: int, pool: str) -> None:
-    """Changes how many workers a pool has, until the next reload or restart; running tasks finish."""
+    """Changes how many workers a pool has, until the next reload or restart; running tasks finish.
+
+    \b
+    conductor scale 8
+    conductor scale 0 --pool gpu              its running tasks finish
+    """
     ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "scale", "pool": pool, "workers": workers})
     click.echo(f"pool {pool}: {workers} workers", err=True)
 
@@ -113,7 +118,12 @@ def scale(home_flag: str | None, workers: int, pool: str) -> None:
 @click.command()
 @click.pass_obj
 def pause(home_flag: str | None) -> None:
-    """Nothing is claimed from now on, over restarts too, until `conductor resume`. Running tasks go on."""
+    """Nothing is claimed from now on, over restarts too, until `conductor resume`. Running tasks go on.
+
+    \b
+    conductor pause
+    conductor pause && conductor drain        holds over the restart too
+    """
     layout = open_layout(home_flag, os.environ)
     patient_queue(layout).pause()
     ring_doorbell(layout.home)
@@ -123,7 +133,11 @@ def pause(home_flag: str | None) -> None:
 @click.command()
 @click.pass_obj
 def resume(home_flag: str | None) -> None:
-    """Ends a pause."""
+    """Ends a pause.
+
+    \b
+    conductor resume
+    """
     layout = open_layout(home_flag, os.environ)
     patient_queue(layout).resume()
     ring_doorbell(layout.home, tasks=1000)
@@ -197,7 +211,12 @@ def _wait_until_gone(layout: Layout, pid: int, doing: str) -> None:
 @click.pass_obj
 def reload(home_flag: str | None) -> None:
     """Has conductord read its settings again and says what that changed. Wrong ones change nothing and are named;
-    exit 78."""
+    exit 78.
+
+    \b
+    conductor reload
+    conductor config check ~/new.yaml && conductor reload
+    """
     answer = ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "reload"}, timeout_seconds=60)
     if answer["refused"]:
         raise SettingsInvalid(f"conductord goes on with the settings in force: {answer['refused']}")

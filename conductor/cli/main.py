@@ -108,7 +108,8 @@ def cli(context: click.Context, home: str | None) -> None:
     conductord --workers 3                          keeps three workers alive
     conductor submit --agent command "pytest -q"    enqueues, prints the task id
     conductor results -f                            shows results as they come
-    conductor build "a calculator" --project calc   a request becomes merged, tested commits
+    conductor top                                   all of it on one screen
+    conductor build "a calculator" --project calc   makes merged, tested commits
 
     Exit codes: 0 well, 1 a task or a run failed, 2 usage, 3 no such task, run or project, 4 conductord needed and
     not running, 5 a run waits for `conductor approve`, 78 the home or its settings can't be used.

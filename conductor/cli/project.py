@@ -60,7 +60,13 @@ def _office(home_flag: str | None) -> Iterator[_Office]:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def project(context: click.Context) -> None:
-    """Makes projects, shows how far they are, starts and stops their runs."""
+    """Makes projects, shows how far they are, starts and stops their runs.
+
+    \b
+    conductor project create calc --path ~/src/calc
+    conductor project show calc
+    conductor build "a calculator" --project calc
+    """
     if context.invoked_subcommand is None:
         context.invoke(list_projects)
 
@@ -77,6 +83,10 @@ def create(home_flag: str | None, /, name: str, **options: Any) -> None:
     """Makes a folder with a repository and a first commit; a repository that is there is used as it is.
 
     Prints the folder. Doing it again does what was not done yet.
+
+    \b
+    conductor project create calc             in projects_dir
+    conductor project create shop --path ~/src/shop --github
     """
     from conductor.app.projects import make_project
     from conductor.projects.creating import Wanted
@@ -93,7 +103,11 @@ def create(home_flag: str | None, /, name: str, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="A JSON array, with more facts.")
 @click.pass_obj
 def list_projects(home_flag: str | None, as_json: bool = False) -> None:
-    """All projects: orchestrator, runs under way, steps that are merged."""
+    """All projects: orchestrator, runs under way, steps that are merged.
+
+    \b
+    conductor project list
+    """
     from conductor.cli.project_facts import project_facts, project_row
 
     with _office(home_flag) as office:
@@ -126,7 +140,12 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def show(home_flag: str | None, name: str, as_json: bool) -> None:
-    """One project: its place, its check, its orchestrator, its runs."""
+    """One project: its place, its check, its orchestrator, its runs.
+
+    \b
+    conductor project show calc
+    conductor project status calc --json
+    """
     from conductor.cli.project_facts import project_facts, project_page
     from conductor.projects.checks import find_check
 
@@ -148,7 +167,11 @@ project.add_command(show, "status")
 @click.argument("name")
 @click.pass_obj
 def start(home_flag: str | None, name: str) -> None:
-    """Has conductord see to it that the project's orchestrator runs. Exit 4 where no conductord runs."""
+    """Has conductord see to it that the project's orchestrator runs. Exit 4 where no conductord runs.
+
+    \b
+    conductor project start calc
+    """
     from conductor.app.orchestration import ring_orchestrator
 
     with _office(home_flag) as office:
@@ -166,7 +189,11 @@ def start(home_flag: str | None, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def stop(home_flag: str | None, name: str) -> None:
-    """Stops every run of the project that is under way: its steps are ended, what is merged stays on its branch."""
+    """Stops every run of the project that is under way: its steps are ended, what is merged stays on its branch.
+
+    \b
+    conductor project stop calc
+    """
     from conductor.app.orchestration import ring_orchestrator
 
     with _office(home_flag) as office:
@@ -185,7 +212,11 @@ def stop(home_flag: str | None, name: str) -> None:
 @click.argument("step")
 @click.pass_obj
 def spawn(home_flag: str | None, name: str, step: str) -> None:
-    """Emits one STEP of the project's run by hand, while no orchestrator runs; prints the id of its task."""
+    """Emits one STEP of the project's run by hand, while no orchestrator runs; prints the id of its task.
+
+    \b
+    conductor project spawn calc parser
+    """
     from conductor.app.orchestration import spawn_step
 
     with _office(home_flag) as office:

@@ -33,10 +33,10 @@ def runs(context: click.Context, project: str, everything: bool, as_json: bool) 
     """Lists runs, the latest first, or shows, watches, stops one. An id may be shortened while it is the only one.
 
     \b
-    conductor runs                                  the latest runs
-    conductor runs show r-k3f9                      every step, and why it does not run
-    conductor runs retry r-k3f9 parser              try a failed step anew
-    conductor runs retry r-k3f9                     go on with a run that was stopped or failed
+    conductor runs                            the latest runs
+    conductor runs show r-k3f9                every step, and why it does not run
+    conductor runs retry r-k3f9 parser        try a failed step anew
+    conductor runs retry r-k3f9               go on with all that failed
     """
     if context.invoked_subcommand is not None:
         return
@@ -69,7 +69,13 @@ def _progress(states: Sequence[StepState]) -> str:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def show(home_flag: str | None, run_id: str, step_id: str | None, graph: bool, as_json: bool) -> None:
-    """Shows RUN: every step with why it stands where it stands, the merge queue, what is kept where."""
+    """Shows RUN: every step with why it stands where it stands, the merge queue, what is kept where.
+
+    \b
+    conductor runs show r-k3f9q2ab
+    conductor runs show r-k3f9 --step parser
+    conductor runs show r-k3f9 --graph >run.mmd
+    """
     from conductor.cli.run_follower import RunFollower
 
     desk = open_desk(home_flag)
@@ -108,7 +114,11 @@ def _wip(desk: Desk, run: Run) -> int:
 @click.argument("run_id", metavar="RUN")
 @click.pass_obj
 def watch(home_flag: str | None, run_id: str) -> int:
-    """Draws RUN's progress until it is over: exit 0 completed, 1 not, 5 it waits for `conductor approve`."""
+    """Draws RUN's progress until it is over: exit 0 completed, 1 not, 5 it waits for `conductor approve`.
+
+    \b
+    conductor runs watch r-k3f9q2ab           Ctrl-C leaves the run alone
+    """
     from conductor.cli.watching import watch_run
 
     desk = open_desk(home_flag)
@@ -120,7 +130,11 @@ def watch(home_flag: str | None, run_id: str) -> int:
 @click.option("--timeout", type=DURATION, help="Give up waiting after this; exit 1.")
 @click.pass_obj
 def wait(home_flag: str | None, run_id: str, timeout: float | None) -> int:
-    """Returns when RUN is over: exit 0 completed, 1 not, 5 it waits for `conductor approve`."""
+    """Returns when RUN is over: exit 0 completed, 1 not, 5 it waits for `conductor approve`.
+
+    \b
+    conductor runs wait r-k3f9q2ab --timeout 4h && make deploy
+    """
     from conductor.cli.watching import watch_run
 
     desk = open_desk(home_flag)
@@ -131,7 +145,11 @@ def wait(home_flag: str | None, run_id: str, timeout: float | None) -> int:
 @click.argument("run_id", metavar="RUN")
 @click.pass_obj
 def stop(home_flag: str | None, run_id: str) -> None:
-    """Stops RUN: what runs is ended, its work is kept, what is merged stays merged."""
+    """Stops RUN: what runs is ended, its work is kept, what is merged stays merged.
+
+    \b
+    conductor runs stop r-k3f9q2ab
+    """
     from conductor.app.orchestration import ring_orchestrator
 
     desk = open_desk(home_flag)
@@ -157,6 +175,10 @@ def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
     """Tries steps of RUN anew that failed, need review or were cancelled, and with them what they blocked.
 
     Without STEP all of them: that is how a run goes on that was stopped, ran out of time or lost its repository.
+
+    \b
+    conductor runs retry r-k3f9 parser        that step, and what waits for it
+    conductor runs retry r-k3f9               all that did not come
     """
     from conductor.app.orchestration import reopen_run
 

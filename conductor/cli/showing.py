@@ -20,7 +20,14 @@ from conductor.domain.home import Home
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def show(home_flag: str | None, task_id: str, as_json: bool) -> None:
-    """Shows the state of a task, its attempts, and where its files are."""
+    """Shows the state of a task, its attempts, and where its files are.
+
+    \b
+    conductor show t-20261121-101530-abcdefgh
+    conductor show --json t-20261121-101530-abcdefgh | jq .attempts
+
+    Exit 3: no such task.
+    """
     layout = open_layout(home_flag, os.environ)
     view = patient_queue(layout).find(task_id)
     if view is None:

@@ -25,8 +25,13 @@ def sim(port: int, seed: int, script: str | None, fault: str, record: str | None
     """Serves a simulated model: Anthropic, OpenAI and Gemini protocols on 127.0.0.1, until Ctrl-C.
 
     \b
-    Directives in a prompt:  [[say WORDS]]  [[write PATH CONTENT]]  [[run COMMAND]]  [[read PATH]]
-                             [[think SECONDS]]  [[plan]]  [[review]]  [[together]]
+    Directives in a prompt:
+      [[say WORDS]]  [[write PATH CONTENT]]  [[run COMMAND]]  [[read PATH]]
+      [[think SECONDS]]  [[plan]]  [[review]]  [[together]]
+
+    \b
+    conductor sim --port 8199 &
+    conductor sim --fault 429n2r5             limits, twice, for five seconds
     """
     read_fault(fault)
     wanted = {signal.SIGINT, signal.SIGTERM}

@@ -100,6 +100,11 @@ def init(home_flag: str | None, agent: str | None, simulate: str, force: bool) -
     """Makes the home and writes a commented conductor.yaml into it, for the agents and keys found here.
 
     Keys stay where they are: the file only says where. Says on standard error what it chose and why.
+
+    \b
+    conductor init
+    conductor init --agent claude --force
+    conductor init --simulate http://127.0.0.1:8199       no keys, no costs
     """
     from conductor.agents.registry import installed_kinds
     from conductor.cli.choosing import choose, explain

@@ -25,6 +25,10 @@ def taskmaster() -> None:
 
     Each change is made with Task Master's own processes kept out, and leaves every other field as it is.
     `conductor run FILE` runs what is left to do; with --write-back the file is told at the end what became of each.
+
+    \b
+    conductor taskmaster add "Parse dates" --after 3
+    conductor taskmaster set-status done 3 4.1
     """
 
 
@@ -36,7 +40,11 @@ def taskmaster() -> None:
 @_file
 @_tag
 def add(title: str, description: str, after: tuple[str, ...], priority: str, path: str, tag: str) -> None:
-    """Adds a pending task and prints its id."""
+    """Adds a pending task and prints its id.
+
+    \b
+    conductor taskmaster add "Parse dates" --after 3 --priority high
+    """
     number = _open(path, tag).add_task(
         title, now=time.time(), description=description, depends_on=after, priority=priority
     )
@@ -53,6 +61,9 @@ def set_status(status: str, ids: tuple[str, ...], path: str, tag: str) -> None:
 
     STATUS is pending, in-progress, done, review, deferred, cancelled or blocked. A task that is done has no sub-task
     that is not.
+
+    \b
+    conductor taskmaster set-status in-progress 3 3.1
     """
     for task_id in ids:
         _open(path, tag).set_status(task_id, status, now=time.time())
@@ -64,7 +75,11 @@ def set_status(status: str, ids: tuple[str, ...], path: str, tag: str) -> None:
 @_file
 @_tag
 def update_subtask(subtask_id: str, text: str, path: str, tag: str) -> None:
-    """Adds TEXT, with the time, to the details of a sub-task (3.1)."""
+    """Adds TEXT, with the time, to the details of a sub-task (3.1).
+
+    \b
+    conductor taskmaster update-subtask 3.1 "waits for the new API"
+    """
     _open(path, tag).update_subtask(subtask_id, text, now=time.time())
 
 

@@ -47,8 +47,8 @@ def top(home_flag: str | None) -> int:
 
     \b
     conductor top
-    ssh -t server conductor top           over ssh, with a terminal
-    conductor status --watch              the same in plain lines, for pipes and terminals that can't draw
+    ssh -t server conductor top               over ssh, with a terminal
+    conductor status --watch                  in plain lines, for pipes and logs
 
     Exit codes: 0 quit, 2 there is no terminal to draw on.
     """

@@ -39,7 +39,12 @@ class Columns(click.ParamType):  # type: ignore[type-arg]  # generic in newer cl
 @click.option("--json", "as_json", is_flag=True, help="A JSON array.")
 @click.pass_obj
 def usage(home_flag: str | None, by: tuple[str, ...], since: float | None, as_json: bool) -> None:
-    """Shows tokens and money used. Costs that nobody knows are shown as ?, not as nothing."""
+    """Shows tokens and money used. Costs that nobody knows are shown as ?, not as nothing.
+
+    \b
+    conductor usage --by project,day --since 7d
+    conductor usage --json | jq 'map(.usd // 0) | add'
+    """
     home = open_layout(home_flag, os.environ).home
     first = day_of(time.time() - since) if since is not None else ""
     groups = summed(DayLedger(home.path).days(first), by)

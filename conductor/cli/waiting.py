@@ -125,5 +125,13 @@ def _already_ended(layout: Layout, task_ids: list[str]) -> dict[str, Status]:
 @click.option("--timeout", type=DURATION, help="Give up waiting after this; exit 1.")
 @click.pass_obj
 def wait(home_flag: str | None, task_ids: tuple[str, ...], timeout: float | None) -> int:
-    """Returns when every task has ended: 0 when all ended well, 1 when one failed."""
+    """Returns when every task has ended: 0 when all ended well, 1 when one failed.
+
+    \b
+    conductor wait t-20261121-101530-abcdefgh --timeout 1h
+    id=$(conductor submit "make") && conductor wait "$id"
+
+    Exit codes: 0 all ended well, 1 one did not, or the time is up, 3 no such task,
+    4 they have not ended and no conductord runs.
+    """
     return wait_for(open_layout(home_flag, os.environ), list(dict.fromkeys(task_ids)), timeout)

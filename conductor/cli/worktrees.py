@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def worktrees(context: click.Context) -> None:
-    """Lists what is kept of past rounds: worktrees, and work under refs. `clean` removes what is proven merged."""
+    """Lists what is kept of past rounds: worktrees, and work under refs. `clean` removes what is proven merged.
+
+    \b
+    conductor worktrees
+    conductor worktrees clean --dry-run
+    """
     if context.invoked_subcommand is None:
         context.invoke(list_worktrees)
 
@@ -36,7 +41,11 @@ def worktrees(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
 @click.pass_obj
 def list_worktrees(home_flag: str | None, project: str | None = None, as_json: bool = False) -> None:
-    """What is kept, and whether it is merged. `git show REF` shows the work, `git cherry-pick REF` brings it in."""
+    """What is kept, and whether it is merged. `git show REF` shows the work, `git cherry-pick REF` brings it in.
+
+    \b
+    conductor worktrees list --project shop
+    """
     rows = []
     for name, repository, target, is_open in _repositories(home_flag, project):
         rows += [_row(name, kept) for kept in repository.kept(target, is_open, time.time())]
@@ -50,7 +59,12 @@ def list_worktrees(home_flag: str | None, project: str | None = None, as_json: b
 @click.pass_obj
 def clean_worktrees(home_flag: str | None, project: str | None, dry_run: bool, as_json: bool) -> None:
     """Removes worktrees, branches and refs whose work is proven merged (squashed and rebased work counts). The rest
-    stays, and so does all of a run that is not over."""
+    stays, and so does all of a run that is not over.
+
+    \b
+    conductor worktrees clean --dry-run
+    conductor worktrees clean --project shop
+    """
     gone: list[dict[str, Any]] = []
     stays = 0
     for name, repository, target, is_open in _repositories(home_flag, project):
