@@ -18,7 +18,7 @@ class Standing(Enum):
     OPERATOR = "operator"
 
 
-OF_MEMBERS = frozenset("whoami submit list show logs results ended cancel retry".split())
+OF_MEMBERS = frozenset("submit list show logs results ended cancel retry".split())
 OF_OPERATORS = frozenset("status scale drain stop reload pause resume".split())
 """What only operators may do, beside all that members may with their own tasks, and operators with every task."""
 

@@ -238,6 +238,15 @@ def test_only_operators_steer(office: Office, verb: str) -> None:
     assert not queue_of(office.home).paused()
 
 
+@pytest.mark.parametrize("verb", ["ring", "tell", "serve", "_note", "", None, 7])
+@pytest.mark.parametrize("person", [ANN, OPERATOR], ids=["member", "operator"])
+def test_what_control_sock_hears_beyond_that_is_heard_from_nobody_here(
+    office: Office, person: Person, verb: object
+) -> None:
+    with pytest.raises(UsageError, match="unknown verb"):
+        office.desk.serve(person, {"verb": verb})
+
+
 def test_an_operator_pauses_and_sees_and_cancels_every_task(office: Office) -> None:
     task = office.submit(ANN)
 

@@ -55,7 +55,6 @@ class Desk:
         self._queue = patient_queue(layout)
         self._results = OwnResults(self._home, self._queue.ended)
         self._verbs: dict[str, Callable[[Person, Request], Answer]] = {
-            "whoami": lambda person, request: {"prefix": person.prefix, "standing": person.standing.value},
             "submit": self._submit,
             "list": self._list,
             "show": self._show,

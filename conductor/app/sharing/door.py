@@ -62,13 +62,20 @@ def tighten(home: Home, environment: Mapping[str, str]) -> None:
     """
     with suppress(FileNotFoundError):
         found = os.stat(home.path)
-        is_writable_by_group = found.st_mode & 0o022 == 0o020
-        if is_writable_by_group and found.st_uid == os.geteuid() and _has_only_ours(home.path):
-            shared = raw_settings(home, environment).get("shared")
-            group = shared.get("group") if isinstance(shared, dict) else None
-            with suppress(KeyError):
-                if group and grp.getgrnam(str(group)).gr_gid == found.st_gid:
-                    os.chmod(home.path, _PASS_THROUGH)
+        if found.st_mode & 0o022 != 0o020 or found.st_uid != os.geteuid():
+            return
+        os.chmod(home.path, _PASS_THROUGH)  # first: what is looked at now stays as it is
+        if not (_has_only_ours(home.path) and _is_shared_with(found.st_gid, raw_settings(home, environment))):
+            os.chmod(home.path, stat.S_IMODE(found.st_mode))
+
+
+def _is_shared_with(number: int, settings: Mapping[str, Any]) -> bool:
+    shared = settings.get("shared")
+    group = shared.get("group") if isinstance(shared, dict) else None
+    try:
+        return bool(group) and grp.getgrnam(str(group)).gr_gid == number
+    except KeyError:
+        return False
 
 
 def _has_only_ours(folder: str) -> bool:
