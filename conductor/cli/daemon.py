@@ -16,8 +16,9 @@ from conductor.cli.types import DURATION
 @click.option("--workers", type=click.IntRange(0, 1000), help="Workers of the pool `default`; 3 by default.")
 @click.option("--poll-interval", type=DURATION, help="How often everything is looked at unasked; 5s by default.")
 @click.option("--max-idle-time", type=DURATION, help="An idle worker is replaced after this; 5m by default.")
+@click.option("--check", is_flag=True, help="Starts nothing: says whether a restart is safe now.")
 @click.version_option(__version__, prog_name="conductord")
-def conductord(home: str | None, **flags: Any) -> int:
+def conductord(home: str | None, check: bool, **flags: Any) -> int:
     """Keeps workers alive over the queue of one home, each task in a fresh process, until it is told to stop.
 
     \b
@@ -27,8 +28,13 @@ def conductord(home: str | None, **flags: Any) -> int:
     On a terminal: s shows the status, q drains and quits, Ctrl+C stops at once.
 
     Exit codes: 0 stopped as told, 1 another conductord has this home, 70 every slot was given up,
-    78 settings, home or installation are wrong and a restart will not help.
+    78 settings, home or installation are wrong and a restart will not help. Of --check: 0 a restart is safe now,
+    1 it would cut running tasks short, 78 what is installed would not come up.
     """
+    if check:
+        from conductor.cli.restarting import check_restart
+
+        return check_restart(home, flags)
     return run_daemon(home, flags, use_terminal=True)
 
 

@@ -14,6 +14,8 @@ from conductor.domain.wire import Fork, LineBuffer, Message, parse_message
 NurseryCommand = Callable[[int, int], Sequence[str]]
 """(control fd, report fd) to the command line of a nursery."""
 
+_GONE_WITHIN_SECONDS = 10.0
+
 
 class NurseryLink:
     """One nursery process for one pool. `config` travels as the first line on its socket."""
@@ -68,6 +70,11 @@ class NurseryLink:
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             os.kill(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kills it and waits for it, where nobody else does."""
+        self.kill()
+        self._process.wait(_GONE_WITHIN_SECONDS)
 
     def reaped(self, wait_status: int) -> None:
         """Tells Popen what another waitpid has collected, so that it does not wait for a stranger's pid."""

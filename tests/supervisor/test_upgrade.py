@@ -7,6 +7,9 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from tests.supervisor.test_services_daemon import WithStandIn
 from tests.support import (
     Gate,
     check_nothing_left,
+    clean_environment,
     eventually,
     queue_of,
     result_lines,
@@ -51,11 +55,11 @@ class Package:
         self._replace("worker/environment.py", lambda text: text.replace(line, f'{line} "MADE_BY": "{version}",'))
         self._replace("__init__.py", lambda text: re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', text))
 
-    def break_it(self) -> None:
-        self._replace("app/nursery.py", lambda text: "raise ImportError('half of it is missing')\n" + text)
+    def break_it(self, name: str) -> None:
+        self._replace(name, lambda text: "raise ImportError('half of it is missing')\n" + text)
 
-    def mend(self) -> None:
-        self._replace("app/nursery.py", lambda text: text.partition("\n")[2])
+    def mend(self, name: str) -> None:
+        self._replace(name, lambda text: text.partition("\n")[2])
 
     def _replace(self, name: str, change: Callable[[str], str]) -> None:
         path = self.folder / name
@@ -179,15 +183,16 @@ def test_orchestrators_come_again_with_the_new_version(daemon: Make, package: Pa
     assert [event["code"] for event in events(home, "orchestrator_ended")] == [0]
 
 
+@pytest.mark.parametrize("broken", ["app/nursery.py", "agents/command.py"])
 def test_a_version_that_does_not_start_changes_nothing_until_it_is_mended(
-    daemon: Make, package: Package, home: Home
+    daemon: Make, package: Package, home: Home, broken: str
 ) -> None:
     # given
     conductord = daemon(workers=1)
     (nursery,) = conductord.nurseries()
 
     # when
-    package.break_it()
+    package.break_it(broken)
     package.become("9.9.9")
     eventually(lambda: conductord.log_lines("upgrade_refused"), what="a refused upgrade")
 
@@ -198,7 +203,7 @@ def test_a_version_that_does_not_start_changes_nothing_until_it_is_mended(
     assert stays(lambda: len(conductord.log_lines("upgrade_refused")) == 1)
 
     # and when it is whole again
-    package.mend()
+    package.mend(broken)
     conductord.wait_for_workers_of("9.9.9")
     assert wait_for_end(home, submit(home, TELL_VERSION)).preview == "made by 9.9.9"
 
@@ -293,6 +298,100 @@ def test_under_systemd_nothing_can_be_left_running(daemon: Make, home: Home, tmp
         assert conductord.status()["under_systemd"]
 
 
+# -- conductord --check
+
+
+def check(home: Home, package: Package, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """By the conductor that is installed now."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "conductor.cli.daemon", "--check", *arguments],
+        env=clean_environment(home, PYTHONPATH=str(package.folder.parent), **env),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_check_without_home_and_daemon_is_well_and_makes_nothing(package: Package, home: Home) -> None:
+    done = check(home, package)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "a restart is safe now"), done
+    assert not os.path.exists(home.path)
+
+
+def test_running_tasks_that_would_go_on_make_a_restart_safe(
+    daemon: Make, package: Package, home: Home, tmp_path: Path
+) -> None:
+    # given
+    gate = Gate(tmp_path)
+    daemon(workers=1)
+    submit(home, gate.command)
+    gate.wait_for()
+
+    # when the package is another one by now
+    package.become("9.9.9")
+    done = check(home, package)
+
+    # then
+    assert done.returncode == 0, done
+    assert f"conductord {FIRST} runs" in done.stdout
+    assert "9.9.9 would follow" in done.stdout
+    assert "1 task on the way: `conductor stop --leave-running` lets go on" in done.stdout
+    gate.open()
+
+
+def test_under_systemd_running_tasks_are_waited_for(daemon: Make, package: Package, home: Home, tmp_path: Path) -> None:
+    # given
+    gate = Gate(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        daemon(env={"NOTIFY_SOCKET": str(tmp_path / "notify")}, workers=1)
+        task = submit(home, gate.command)
+        gate.wait_for()
+
+        # when
+        done = check(home, package)
+
+        # then
+        assert done.returncode == 1, done
+        assert task in done.stdout
+        assert "conductor drain" in done.stdout
+        gate.open()
+        wait_for_end(home, task)
+        eventually(lambda: check(home, package).returncode == 0, what="a safe restart")
+
+
+@pytest.mark.parametrize("fault", ["settings", "home", "database", "installation", "preload"])
+def test_what_would_not_come_up_is_told_with_78(package: Package, home: Home, fault: str) -> None:
+    # given
+    submit(home, "true", ring=False)
+    match fault:
+        case "settings":
+            write_settings(home, poll_intervall="1s")
+        case "home":
+            Path(home.queue, "VERSION").write_text("999\n")
+        case "database":
+            with sqlite3.connect(home.database) as connection:
+                connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+                connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+            connection.close()
+        case "installation":
+            package.break_it("agents/command.py")
+        case "preload":
+            write_settings(home, pools={"other": {"workers": 1, "preload": ["no_such_module"]}})
+    before = sorted(os.listdir(home.path))
+
+    # when
+    done = check(home, package)
+
+    # then
+    assert done.returncode == 78, done
+    assert done.stdout.splitlines()[-1].startswith("conductord would not come up again")
+    assert sum(line.startswith("WRONG") for line in done.stdout.splitlines()) >= 1
+    assert sorted(os.listdir(home.path)) == before
+
+
 # -- what is installed
 
 
@@ -304,7 +403,7 @@ def test_every_change_of_a_file_is_another_installation(package: Package) -> Non
 
     cache = package.folder / "__pycache__"
     cache.mkdir()
-    (cache / "x.pyc").touch()
+    (cache / "x.cpython-311.pyc.140").touch()
     assert installation(str(package.folder)) == before
 
     (package.folder / "worker" / "new.py").touch()
