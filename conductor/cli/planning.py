@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conductor.cli.finding import open_desk
-from conductor.domain.errors import UsageError
+from conductor.domain.errors import DaemonNotRunning, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.plan import Plan
 from conductor.domain.run import Asks, Run, RunStatus, StepState
@@ -48,9 +48,14 @@ def plan(home_flag: str | None, /, request: str, **given: Any) -> int:
 
 
 def _plan_request(desk: Desk, request: str, given: dict[str, Any]) -> int:
+    from conductor.app import daemon_runs
     from conductor.app.orchestration import RunOptions, start_run
 
     check_request(request)
+    if not daemon_runs(desk.layout.home):  # a plan that is made some day, when nobody waits for it, only costs
+        raise DaemonNotRunning(
+            f"no conductord runs on {desk.layout.home.path}, so nobody would make the plan: start one with `conductord`"
+        )
     options = RunOptions(plan_only=True, planner=given["planner"], workspace=os.getcwd())
     run = start_run(desk.layout, desk.settings, plan=None, request=request, project=given["project"], options=options)
     snapshot = _until_planned(desk, run)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from conductor.domain.run import Project, Run, RunAutonomy, RunStatus
+from conductor.kit.unixsocket import listen
 from tests.cli.front import Shell
 from tests.cli.orchestra import Orchestra
 from tests.cli.pictures import a_step
@@ -37,6 +40,13 @@ steps:
 def orchestra(shell: Shell) -> Orchestra:
     shell.ok("list")
     return Orchestra(shell.home)
+
+
+@pytest.fixture
+def somebody_listens(shell: Shell, orchestra: Orchestra) -> Iterator[None]:
+    """As conductord does, but nothing is driven: what an orchestrator would write is written by the test."""
+    with closing(listen(shell.home.control_socket)):
+        yield
 
 
 @pytest.fixture
@@ -174,6 +184,16 @@ def test_a_plan_as_json_holds_waves_commands_and_the_longest_chain(shell: Shell,
     assert found["seconds_expected"] == 600
 
 
+def test_a_request_is_not_planned_some_day_when_nobody_waits_for_it(shell: Shell, orchestra: Orchestra) -> None:
+    refused = shell("plan", "Build a calculator")
+
+    assert refused.code == 4
+    assert "start one with `conductord`" in refused.err
+    with orchestra.store() as store:
+        assert store.runs() == []
+
+
+@pytest.mark.usefixtures("somebody_listens")
 def test_a_request_is_planned_shown_and_written(shell: Shell, orchestra: Orchestra) -> None:
     planning = shell.start("plan", "Build a calculator", "-o", "calc.yaml", "--planner", "claude:opus")
     run = eventually(lambda: _started(orchestra), what="the run")
@@ -190,6 +210,7 @@ def test_a_request_is_planned_shown_and_written(shell: Shell, orchestra: Orchest
     assert orchestra.wish(run.id).approved == 0
 
 
+@pytest.mark.usefixtures("somebody_listens")
 def test_a_request_that_no_model_could_take_apart_says_why_and_what_is_kept(shell: Shell, orchestra: Orchestra) -> None:
     planning = shell.start("plan", "Build a calculator")
     run = eventually(lambda: _started(orchestra), what="the run")
