@@ -88,6 +88,13 @@ def test_spares_are_not_listed_and_go_with_their_run(hand: Hand, workspace: Path
     assert not any(path.is_file() for path in Path(_place(hand).folder, "spares").rglob("*"))
 
 
+def test_spares_go_when_none_is_wanted_any_more(hand: Hand, workspace: Path) -> None:
+    _prepare(hand)
+    hand.repository.prepare(hand.run, 0)
+    assert _ready(_place(hand)) == []
+    assert not any("spares" in line for line in ours(workspace))
+
+
 def test_a_spare_that_was_left_half_made_is_swept(hand: Hand, workspace: Path) -> None:
     place = _place(hand)
     path = f"{place.folder}/spares/r-aaaaaaaa.1-half"
@@ -128,6 +135,7 @@ def test_cutting_from_a_spare_can_be_killed_at_each_git_command(
     first = commit_files(workspace, {"x": b"x"})
     git(workspace, "reset", "-q", "--hard", "HEAD^")
     place.move("refs/conductor/run/r-aaaaaaaa", first, None)
+    hand = Hand(make_repository(tmp_path, workspace), a_run())  # what moved is no stranger's deed to this one
     pid = os.fork()
     if pid == 0:
         dying = make_repository(tmp_path, workspace, hook=Dying(moment, 5 + number))
