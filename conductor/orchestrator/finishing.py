@@ -5,6 +5,8 @@ Each part can be done again, so that a restart goes through all of them from the
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from conductor.domain.errors import RepositoryBroken, SettingsInvalid
 from conductor.domain.run import DelegationState, Run, RunStatus
 from conductor.domain.view import Ended
@@ -188,6 +190,9 @@ class Finishing:
 
 
 def end_run(tools: Tools, board: Board, status: RunStatus, reason: str = "") -> Run:
+    if tools.repository is not None and status is not RunStatus.COMPLETED:
+        with suppress(RepositoryBroken):  # it may be why the run ends
+            tools.repository.prepare(board.run, 0)
     board.note("run_ended", status=status.value, reason=reason[:500])
     tools.write_back(board.run, list(board.states.values()))
     board.set_run(status=status, reason=reason, ended=tools.clock())

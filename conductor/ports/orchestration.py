@@ -192,8 +192,8 @@ class Repository(Protocol):
         """Step id to commit, as the branch itself tells (trailers): the truth about what is merged."""
 
     def prepare(self, run: Run, wanted: int) -> None:
-        """Has up to `wanted` worktrees made ahead, in the background, for `cut` to take. Cheap where there is nothing
-        to do: called at each pass of the loop."""
+        """Has up to `wanted` worktrees made ahead, in the background, for `cut` to take; 0: those that were go. Cheap
+        where there is nothing to do: called at each pass of the loop."""
 
     def cut(self, run: Run, step: Step, round_number: int, onto: str = "") -> Worktree:
         """A worktree of the branch's tip for this round, with the ignored files that `.worktreeinclude` names; there

@@ -105,6 +105,8 @@ class GitRepository:
         with self._deed("make worktrees ahead") as place:
             if wanted > 0:
                 prepare_spares(place, run.id, lambda: tip_of(place, run), wanted)
+            else:
+                sweep_spares(place, run.id)
 
     def take(self, run: Run, step: Step, delegation: Delegation) -> Taken:
         name = RoundName(run.id, step.id, delegation.round)
