@@ -9,7 +9,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from benchmarks import agents, claiming, dags, idling, latency, report, starting, submitting, throughput
+from benchmarks import (
+    agents,
+    claiming,
+    dags,
+    idling,
+    latency,
+    listing,
+    memory,
+    report,
+    starting,
+    submitting,
+    throughput,
+)
 from benchmarks.ground import Ground, ground
 from benchmarks.options import FIGURES, parse_options
 from benchmarks.report import Figure, NotMeasured
@@ -24,6 +36,8 @@ _MEASURES: dict[str, Callable[[Ground, argparse.Namespace], Iterator[Figure]]] =
     "start": starting.measure,
     "agents": agents.measure,
     "dag": dags.measure,
+    "list": listing.measure,
+    "memory": memory.measure,
 }
 
 
