@@ -14,7 +14,7 @@ from conductor.domain.home import Home
 from tests.support import run_cli
 
 _BLOCK = re.compile(r"\x08\n(.*?)(?:\n\n|\Z)", re.DOTALL)
-_BEHIND = re.compile(r"\s{2,}\S.*| (?:\|\||&&|[|&]|>\S+|<\S+)(?: .*)?$|\\$")
+_BEHIND = re.compile(r"\s{2,}\S.*| (?:\|\||&&|[|&]|> ?\S+|< ?\S+)(?: .*)?$|\\$")
 """A remark, or what the shell makes of it."""
 _WIDTH = 80
 
