@@ -39,7 +39,8 @@ def doctor(home_flag: str | None, as_json: bool, deep: bool, quiet: bool) -> int
     \b
     conductor doctor             every look, with what to do
     conductor doctor -q          only what is not well: for cron
-    conductor doctor --json      {"home", "wrong", "warnings", "signs": [{"level", "about", "what", "remedy"}]}
+    conductor doctor --json      {"home", "wrong", "warnings",
+                                 "signs": [{"level", "about", "what", "remedy"}]}
     """
     from conductor.cli.doctoring.case import open_case
 

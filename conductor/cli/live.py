@@ -172,7 +172,7 @@ def stop(home_flag: str | None, now: bool, leave_running: bool, wait: bool) -> N
     \b
     conductor stop --wait
     conductor stop --now
-    conductor stop --leave-running --wait          then start the new version: nothing was interrupted
+    conductor stop --leave-running --wait      then start the new version
     """
     if now and leave_running:
         raise UsageError("--now stops running tasks, --leave-running leaves them alone: choose one")

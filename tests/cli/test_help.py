@@ -19,11 +19,17 @@ _BEHIND = re.compile(r"\s{2,}\S.*| (?:\|\||&&|[|&]|> ?\S+|< ?\S+)(?: .*)?$|\\$")
 _WIDTH = 80
 
 
+def context_of(command: click.Command, path: str) -> click.Context:
+    """As in a real call: a command remembers the names of its help option from the first that asks."""
+    settings = cli.context_settings["help_option_names"]
+    return click.Context(command, info_name=f"conductor {path}", terminal_width=_WIDTH, help_option_names=settings)
+
+
 def every_command(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            one = command.get_command(click.Context(command), name)
+        for name in command.list_commands(context_of(command, path)):
+            one = command.get_command(context_of(command, path), name)
             assert one is not None
             yield from every_command(one, f"{path} {name}".strip())
 
@@ -47,9 +53,7 @@ def test_every_command_shows_how_it_is_used(path: str) -> None:
 
 @pytest.mark.parametrize("path", ALL)
 def test_help_fits_eighty_columns(path: str) -> None:
-    context = click.Context(ALL[path], info_name=f"conductor {path}", terminal_width=_WIDTH)
-
-    wide = [line for line in ALL[path].get_help(context).splitlines() if len(line) > _WIDTH]
+    wide = [line for line in ALL[path].get_help(context_of(ALL[path], path)).splitlines() if len(line) > _WIDTH]
 
     assert wide == []
 
@@ -59,13 +63,14 @@ def test_help_fits_eighty_columns(path: str) -> None:
 )
 def test_every_example_is_understood(line: str) -> None:
     words = shlex.split(_BEHIND.sub("", line))[1:]
-    command: click.Command = cli
-    context = click.Context(cli)
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        found = command.get_command(context, words[0])
-        assert found is not None, f"no command {words[0]!r}"
-        command, words = found, words[1:]
-        context = click.Context(command, parent=context)
+    path = ""
+    while words and f"{path} {words[0]}".strip() in ALL:
+        path = f"{path} {words.pop(0)}".strip()
+    command = ALL[path]
+    context = context_of(command, path)
+    assert not isinstance(command, click.Group) or command.invoke_without_command or "-h" in words, (
+        "a command is missing"
+    )
 
     _, left, _ = command.make_parser(context).parse_args(list(words))  # raises for an option that is not there
     assert left == [], "more arguments than it takes"
