@@ -24,9 +24,19 @@ _AGENT_FACTS = (
 
 _ASKED = ("project", "budget", "verify", "fallback", "autonomy", "criteria", "spec_file", "after")
 
+TASK_STATES = {
+    "running": "A worker runs an attempt of it.",
+    "recording": "Its attempt is over and is being recorded.",
+    "ready": "Accepted and free to run: `conductor why ID` says what holds it up.",
+    "batched": "Accepted in a file of many that is not unpacked yet.",
+    "waiting": "It waits for its time, for the wait before a retry, or for another task: `conductor why ID`.",
+    "dead": "It failed and no attempt is left: `conductor retry ID` tries it again.",
+    "ended": "It is over: `conductor show ID` tells how.",
+}
+
 
 def describe(view: TaskView) -> dict[str, Any]:
-    """The facts of a task's state, its `state` among: ready, batched, waiting, running, recording, dead, ended."""
+    """The facts of a task's state, its `state` among TASK_STATES."""
     match view:
         case Queued(spec, tries, batch):
             facts = {**_spec_facts(spec, tries), "state": "batched" if batch else "ready"}

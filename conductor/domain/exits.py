@@ -30,14 +30,37 @@ class CliExit(IntEnum):
     """How `conductor` ends."""
 
     WELL = 0
+    """It did what was asked."""
     TASK_FAILED = 1
+    """A task or run that was waited for failed, something is wrong (doctor, audit), or the system refused."""
     USAGE = 2
+    """What was asked for makes no sense: a wrong option, a task that can't be accepted."""
     NO_SUCH_TASK = 3
+    """No such task, run or project."""
     NO_DAEMON = 4
+    """It needs a running conductord."""
     WAITS_FOR_APPROVAL = 5
     """A run that was watched or waited for goes on only after `conductor approve`."""
     HOME_OR_SETTINGS = 78
+    """The home or its settings can't be used."""
+    INTERRUPTED = 130
+    """Ctrl+C; what was asked for goes on without it."""
+    OUTPUT_GONE = 141
+    """Whoever read its output had gone."""
 
 
-DAEMON_CONFIG_EXIT = 78
-"""conductord's exit when a restart will not help; the systemd unit lists it in RestartPreventExitStatus."""
+class DaemonExit(IntEnum):
+    """How `conductord` ends."""
+
+    STOPPED = 0
+    """It was told to; of --check: a restart is safe."""
+    TAKEN = 1
+    """Another conductord has this home; of --check: a restart would cut running tasks short."""
+    ALL_GIVEN_UP = 70
+    """Every slot has spent its restart budget: read in the log why the workers broke, then start it again."""
+    CONFIG = 78
+    """Settings, home or installation are wrong and a restart will not help: systemd does not try one."""
+
+
+DAEMON_CONFIG_EXIT = DaemonExit.CONFIG
+"""The systemd unit lists it in RestartPreventExitStatus."""

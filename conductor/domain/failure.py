@@ -6,24 +6,36 @@ from enum import StrEnum
 
 
 class Failure(StrEnum):
-    """The class of a failure. The empty one: none, or an agent's own failure that fits no other."""
+    """The class of a failure."""
 
     NONE = ""
+    """None, or an agent's own failure that fits no other."""
     # transient: the same again, later
     NETWORK = "network"
+    """The provider could not be reached, or the connection broke: again, later."""
     OVERLOAD = "overload"
+    """The provider is overloaded: again, later or with a fallback."""
     LIMIT = "limit"
+    """A limit of the account or key: its tasks wait until it resets, `conductor limits` shows when."""
     # recoverable: again, perhaps with another model
     CONTEXT = "context"
+    """What the model had to read became longer than it can: again, with a fallback where there is one."""
     TIMEOUT = "timeout"
+    """It was stopped at its time limit: again."""
     STALLED = "stalled"
+    """It said nothing for stall_timeout: again."""
     # permanent: somebody must change something first
     BAD_KEY = "bad_key"
+    """The provider does not take the key or login: put it right, `conductor agents` shows where it is."""
     BAD_MODEL = "bad_model"
+    """The provider has no such model, or not for this account: name another."""
     BAD_REQUEST = "bad_request"
+    """The provider refused what was sent; the same again would be refused again."""
     BAD_CONFIG = "bad_config"
+    """The agent can't run as it is set up: put its settings right."""
     # the others stand alone
     BUDGET = "budget"
+    """A budget of money, tokens or runs is used up."""
     DENIED = "denied"
     """The agent was refused a tool or a path, and ended without what it was asked for."""
     EMPTY = "empty"

@@ -14,10 +14,15 @@ class Outcome(StrEnum):
     """What became of one attempt by itself."""
 
     SUCCESS = "success"
+    """The agent ended well, and the task's own check passed."""
     FAILED = "failed"
+    """The agent said so, ended badly, or its work did not pass the check."""
     TIMEOUT = "timeout"
+    """It was stopped at its time limit, or after it was silent for too long."""
     CANCELLED = "cancelled"
+    """A person or the run that it belongs to wanted it no more."""
     BUDGET = "budget"
+    """It was stopped because a budget of money, tokens or runs was used up."""
     LIMITED = "limited"
     """A provider refused to serve the account for a time: the attempt does not count."""
     LOST = "lost"
@@ -25,14 +30,20 @@ class Outcome(StrEnum):
 
 
 class Status(StrEnum):
-    """The third field of a result line. RETRY: this attempt failed, another follows."""
+    """The third field of a result line."""
 
     SUCCESS = "SUCCESS"
+    """It ended well."""
     FAILED = "FAILED"
+    """It failed, and no attempt is left: it lies in dead/, `conductor retry` tries it again."""
     TIMEOUT = "TIMEOUT"
+    """It was stopped at its time limit, and no attempt is left."""
     CANCELLED = "CANCELLED"
+    """It was cancelled."""
     BUDGET = "BUDGET"
+    """It was stopped because a budget is used up; `conductor limits` shows the budgets."""
     RETRY = "RETRY"
+    """This attempt failed, another follows."""
 
 
 FINAL_STATUS = {

@@ -16,13 +16,17 @@ class RunStatus(StrEnum):
     WAITING = "waiting"
     """For a person: `Run.asks` says for what."""
     RUNNING = "running"
+    """Its steps are handed out, worked on and merged."""
     FINISHING = "finishing"
     """Every step is over: landing on the target branch, review, push."""
     COMPLETED = "completed"
+    """Every step is merged, and the run has landed."""
     NEEDS_REVIEW = "needs_review"
     """Something is kept that only a person can judge; what could be merged is."""
     FAILED = "failed"
+    """A step or the plan failed; `conductor runs retry` goes on from there."""
     STOPPED = "stopped"
+    """A person stopped it, or its time was up: what is merged is kept on its branch."""
 
 
 ENDED_RUNS = frozenset({RunStatus.COMPLETED, RunStatus.NEEDS_REVIEW, RunStatus.FAILED, RunStatus.STOPPED})
@@ -30,15 +34,19 @@ ENDED_RUNS = frozenset({RunStatus.COMPLETED, RunStatus.NEEDS_REVIEW, RunStatus.F
 
 class StepStatus(StrEnum):
     PENDING = "pending"
+    """It waits: `conductor why RUN STEP` says for what."""
     IN_PROGRESS = "in_progress"
+    """A task works on it, or its work is being merged."""
     COMPLETED = "completed"
     """Merged, and the check passed; in a run without git: its task ended well."""
     FAILED = "failed"
+    """Its task ended badly and no attempt is left: `conductor runs retry RUN STEP` tries it anew."""
     NEEDS_REVIEW = "needs_review"
     """Given up with its work kept under a ref."""
     BLOCKED = "blocked"
     """Something that it depends on will not come."""
     CANCELLED = "cancelled"
+    """Its task was cancelled, or its run ended before it was handed out."""
 
 
 OVER_STEPS = frozenset(
@@ -60,10 +68,13 @@ class Asks(StrEnum):
     """What a run waits for."""
 
     NOTHING = ""
+    """Nobody is asked."""
     PLAN = "plan"
+    """The plan, before its first step."""
     COMMANDS = "commands"
     """Commands that a model wrote and no allow-list knows."""
     WAVE = "wave"
+    """The next wave of steps."""
 
 
 class DelegationState(StrEnum):
@@ -78,6 +89,7 @@ class DelegationState(StrEnum):
     MERGING = "merging"
     """Its work is kept under a ref and waits for, or is in, the merge queue."""
     COMPLETED = "completed"
+    """Its work is merged."""
     BOUNCED = "bounced"
     """Sent back by the merge queue: another round follows, or the step is given up."""
     FAILED = "failed"

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from conductor.domain.errors import ConductorError, SettingsInvalid
-from conductor.domain.exits import DAEMON_CONFIG_EXIT
+from conductor.domain.exits import DAEMON_CONFIG_EXIT, DaemonExit
 from conductor.domain.view import Tended
 from conductor.kit.process import reap_children
 from conductor.kit.sdnotify import SystemdNotifier
@@ -30,7 +30,6 @@ _CLOCK_LIMIT = 3600.0
 _STATUS_EVERY_SECONDS = 1.0
 _EVERY_WORKER = 1_000_000
 _LEAVE_WITHIN_SECONDS = 10.0
-_EXIT_ALL_GIVEN_UP = 70
 
 
 class Daemon:
@@ -363,7 +362,7 @@ class Daemon:
         slots = list(self._fleet.slots)
         if slots and all(isinstance(slot.state, GivenUp) for slot in slots):
             self._log.error("daemon_gave_up", why="every slot has spent its restart budget")
-            return _EXIT_ALL_GIVEN_UP
+            return DaemonExit.ALL_GIVEN_UP
         return None
 
     def reload(self, now: float) -> dict[str, Any]:

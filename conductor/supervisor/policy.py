@@ -21,12 +21,16 @@ class Vacant:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
+    """A worker was asked for and is not ready yet."""
+
     since: float
     pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
+    """A worker waits for a task."""
+
     since: float
     pid: int
     worker_id: str
@@ -34,6 +38,8 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
+    """A worker runs a task."""
+
     since: float
     pid: int
     worker_id: str
@@ -45,6 +51,8 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class BackingOff:
+    """Starts came to nothing: the next one follows after a wait."""
+
     since: float
     until: float
     why: str
@@ -52,6 +60,8 @@ class BackingOff:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
+    """The restart budget is spent: `conductor reload` gives another chance, once the cause is mended."""
+
     since: float
     why: str
 
