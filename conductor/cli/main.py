@@ -45,6 +45,7 @@ COMMANDS = {
     "reload": "conductor.cli.live:reload",
     "why": "conductor.cli.why:why",
     "clean": "conductor.cli.cleaning:clean",
+    "explain": "conductor.cli.explaining:explain",
     "doctor": "conductor.cli.doctor:doctor",
     "plan": "conductor.cli.planning:plan",
     "build": "conductor.cli.building:build",
@@ -142,13 +143,13 @@ def run(command: click.Command, name: str) -> None:
         error.show()
         sys.exit(CliExit.USAGE)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        sys.exit(CliExit.INTERRUPTED)
     except ConductorError as error:
         click.echo(f"{name}: {error}", err=True)
         sys.exit(exit_code_of(error))
     except BrokenPipeError:
         _discard_output()
-        sys.exit(141)
+        sys.exit(CliExit.OUTPUT_GONE)
     except OSError as error:
         _discard_output()
         where = f" {error.filename}" if error.filename else ""
