@@ -72,7 +72,7 @@ def look_up(word: str, found: list[Explained]) -> list[Explained]:
 
 
 def everything() -> Iterator[Explained]:
-    from conductor.cli.describing import TASK_STATES
+    from conductor.app.describing import TASK_STATES
     from conductor.cli.member_docs import docs_of
     from conductor.domain.actions import ACTIONS
     from conductor.supervisor.policy import SlotState
