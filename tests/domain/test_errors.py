@@ -77,7 +77,7 @@ def test_exit_codes_are_a_fixed_language() -> None:
     """Scripts and the systemd unit know these numbers: a change breaks them."""
     assert {code.name: int(code) for code in CliExit} == {
         "WELL": 0, "TASK_FAILED": 1, "USAGE": 2, "NO_SUCH_TASK": 3, "NO_DAEMON": 4,
-        "WAITS_FOR_APPROVAL": 5, "HOME_OR_SETTINGS": 78,
+        "WAITS_FOR_APPROVAL": 5, "HOME_OR_SETTINGS": 78, "INTERRUPTED": 130, "OUTPUT_GONE": 141,
     }  # fmt: skip
     assert {code.name: int(code) for code in WorkerExit} == {
         "DONE": 0, "IDLE": 10, "RETIRED": 11, "GAVE_BACK": 12, "FENCED": 13, "CANNOT_RECORD": 14, "BROKEN": 70,
