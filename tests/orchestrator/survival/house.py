@@ -141,6 +141,12 @@ class House:
         settings = load_settings(self.home, {})
         return start_run(layout, settings, plan=found, request="", project=self.name, options=options).id
 
+    def build(self, request: str, options: RunOptions = RunOptions()) -> str:  # noqa: B008
+        """A request becomes a run, as `conductor build` makes one; its id."""
+        layout = open_home(self.home)
+        settings = load_settings(self.home, {})
+        return start_run(layout, settings, plan=None, request=request, project=self.name, options=options).id
+
     def wait(self, run_id: str, within: float = 60.0) -> Run:
         """Until it is over."""
 
