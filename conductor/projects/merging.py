@@ -61,10 +61,11 @@ def merge_work(
     return Merged(git("commit-tree", found.tree, "-p", tip, stdin=text.encode()).text, tip)
 
 
-def seal_commit(git: Git, run_id: str, tip: str, message: str) -> str:
-    """A commit on the tip that changes nothing and says that the run is whole; the tip itself where it is that."""
-    sealed = git("log", "-1", f"--format=%(trailers:key={RUN},valueonly)", tip).text.strip()
-    if sealed == checked_run(run_id):
+def seal_commit(git: Git, run_id: str, base: str, tip: str, message: str) -> str:
+    """A commit on the tip that changes nothing and says that the run is whole; the tip itself where one is there: at
+    its end, or further down where the run had landed and others landed after it."""
+    told = git("log", f"--format=%(trailers:key={RUN},valueonly)", tip, *([f"^{base}"] if base else [])).lines
+    if checked_run(run_id) in told:
         return tip
     text = with_trailers(message, {RUN: run_id})
     return git("commit-tree", f"{tip}^{{tree}}", "-p", tip, stdin=text.encode()).text

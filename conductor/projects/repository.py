@@ -143,7 +143,7 @@ class GitRepository:
     def seal(self, run: Run, message: str) -> str:
         with self._deed("seal the run") as place:
             tip = tip_of(place, run)
-            sealed = seal_commit(self._committing(place), run.id, tip, message)
+            sealed = seal_commit(self._committing(place), run.id, run.base, tip, message)
             if not advance_branch(place, run, Merged(sealed, tip)):
                 raise RepositoryBroken(f"the branch of run {run.id} moved meanwhile: is another orchestrator at it?")
             return sealed
