@@ -60,7 +60,7 @@ def cut_worktree(place: Place, name: RoundName, tip: str, onto: str) -> Worktree
     admin, notes = _from_spare(place, name, tip) or _from_nothing(place, name, tip)
     keep_index(admin, side)
     if onto:
-        _lay_over(guarding.trusted(place, name.run_id).git.on(path, git_dir=admin), tip, onto)
+        notes += _lay_over(guarding.trusted(place, name.run_id).git.on(path, git_dir=admin), tip, onto)
     cut = Cut(tip, slot, notes, guarding.fingerprint(place, name.run_id))
     write_document(f"{side}/{MARKER}", cut.as_document())
     return _told(place, name, cut)
@@ -128,11 +128,16 @@ def _clear(place: Place, name: RoundName, known: Cut | None) -> None:
         place.drop(name.branch_ref)
 
 
-def _lay_over(git: Git, tip: str, onto: str) -> None:
-    """The content of `onto`, uncommitted. It was made on an earlier tip: what was merged since stays."""
-    if git("cat-file", "-t", onto).text == "commit":
+def _lay_over(git: Git, tip: str, onto: str) -> tuple[str, ...]:
+    """The content of `onto`, uncommitted. It was made on an earlier tip: what was merged since stays. No ref holds it,
+    so a step's `git gc` may have taken it: then the round begins without, which is the note."""
+    kind = git.attempt("cat-file", "-t", onto)
+    if kind.code:
+        return ("both sides of the conflict, which were to lie in its files",)
+    if kind.text == "commit":
         merged = git.attempt("merge-tree", "--write-tree", "-z", tip, onto)
         if merged.code not in (0, 1):
             raise RepositoryBroken(f"git can't lay {onto} over {tip}: {merged.told.strip()}")
         onto = merged.fields[0]
     git("restore", f"--source={onto}", "--worktree", "--no-overlay", "--", ".")
+    return ()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conductor.ports.orchestration import Conflict
 from conductor.testing.repository_contract import FILES, Hand, a_run
 from tests.projects.git.world import commit_files, git, make_repository, make_workspace, ours
 
@@ -71,3 +72,16 @@ def test_a_run_that_landed_before_another_one_is_not_sealed_a_second_time(
     subjects = git(workspace, "log", "--format=%s", "main").split("\n")
     assert subjects.count("feat: all of r-aaaaaaaa") == 1
     assert "feat: all of it again" not in subjects
+
+
+def test_a_conflict_whose_files_git_has_thrown_away_is_begun_without_them(hand: Hand, workspace: Path) -> None:
+    work = hand.work("two", {"src/one.txt": "mine\n"})
+    hand.bring("one", {"src/one.txt": "theirs\n"})
+    conflict = hand.merge("two", work)
+    assert isinstance(conflict, Conflict)
+    git(workspace, "gc", "-q", "--prune=now")
+
+    cut = hand.cut("two", 2, onto=conflict.tree)
+
+    assert (Path(cut.path) / "src/one.txt").read_text() == "theirs\n"
+    assert any("conflict" in note for note in cut.notes)
