@@ -11,7 +11,9 @@ from conductor.domain.budget import Budget
 from conductor.domain.errors import SettingsInvalid
 from conductor.domain.home import Home
 from conductor.domain.limit_rules import BudgetRules, LimitRules
-from conductor.settings.source import read_file
+from conductor.settings.faults import Fault, told
+from conductor.settings.places import nearest_place
+from conductor.settings.source import read_layer
 from conductor.settings.values import Bytes, Name, Seconds, Strict
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -88,8 +90,9 @@ def user_prices(home: Home, path: str) -> dict[str, dict[str, Any]]:
 
     Raises SettingsInvalid."""
     where = os.path.join(home.path, os.path.expanduser(path))
+    layer = read_layer(where)
     try:
-        return {name: price.model_dump() for name, price in _PRICES.validate_python(read_file(where)).items()}
+        return {name: price.model_dump() for name, price in _PRICES.validate_python(layer.values).items()}
     except ValidationError as error:
-        faults = "\n".join(f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise SettingsInvalid(f"prices in {where} are wrong:\n{faults}") from None
+        found = [Fault(fault["loc"], nearest_place(fault["loc"], [layer]), fault["msg"]) for fault in error.errors()]
+        raise SettingsInvalid(f"prices in {where} are wrong:\n{told(found)}") from None

@@ -232,6 +232,18 @@ def test_a_name_with_nothing_after_it_is_told_with_what_belongs_there(house: Hou
     assert f"{file}:3: agent: nothing stands after it: it must be text, or be left out" in said
 
 
+def test_of_several_kinds_that_a_value_is_not_only_the_one_it_nearly_is_is_told(house: House) -> None:
+    house.write(home="models:\n  cheap: {claude: --flag}\n  local: [a]\n")
+
+    lines = [line.strip() for line in house.refusal().splitlines()[1:]]
+
+    file, name = house.home.settings_file, r"text of the form ^[^\s-]\S*$"
+    assert lines == [
+        f"{file}:2: models.cheap.claude: it must be {name}, not --flag",
+        f'{file}:3: models.local: it must be {name} or a mapping of names, not ["a"]',
+    ]
+
+
 def test_a_thousand_faults_are_not_all_told(house: House) -> None:
     house.write(home="".join(f"x{one}: 1\n" for one in range(1000)))
 
