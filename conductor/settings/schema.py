@@ -39,7 +39,8 @@ def _close(part: Part) -> None:
     part.pop("title", None)
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
-    for inner in (*part.get("anyOf", ()), part.get("additionalProperties")):
+    patterned = part.get("patternProperties", {}).values()
+    for inner in (*part.get("anyOf", ()), *patterned, part.get("additionalProperties")):
         if isinstance(inner, dict):
             _close(inner)
 

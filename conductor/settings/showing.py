@@ -31,9 +31,6 @@ class Change:
     old: str
     new: str
 
-    def __str__(self) -> str:
-        return f"{self.key}: {self.old or '(nothing)'} -> {self.new or '(nothing)'}"
-
 
 def leaves_of(settings: BaseModel) -> dict[Key, Any]:
     """Every single value by the way to it, as plain values. What stands under a name that people chose says nothing of

@@ -54,7 +54,6 @@ def test_what_changed_is_told_setting_by_setting_with_secrets_masked() -> None:
     changes = {one.key: one for one in differences(old, new)}
 
     assert changes["timeout"] == Change("timeout", "1h", "2h")
-    assert str(changes["timeout"]) == "timeout: 1h -> 2h"
     assert changes["pools.heavy.workers"] == Change("pools.heavy.workers", "1", "")
     assert changes["agents.aider.env.A_TOKEN"].new == "[masked]"
     assert set(changes) == {
@@ -70,7 +69,7 @@ def test_a_secret_that_changed_is_told_though_it_is_masked() -> None:
 
     (change,) = differences(leaves("correct-horse"), leaves("battery-staple"))
 
-    assert str(change) == "agents.aider.env.A_TOKEN: [masked] -> [masked]"
+    assert change == Change("agents.aider.env.A_TOKEN", "[masked]", "[masked]")
 
 
 def test_the_same_settings_do_not_differ() -> None:
@@ -152,7 +151,8 @@ def test_what_is_taken_fits_the_schema(text: str) -> None:
         "worker: 3", "workers: -1", "workers: 2.5", "timeout: soon", "timeout: 0", "log_cap: 5TB", "log_cap: 100",
         "autonomy: ful", "pools: {gpu: {worker: 3}}", "fallback: codex", "retry: null",
         "agents: {aider: {kind: generic, prompt: stdin}}", "agents: {aider: {kind: generic, argv: [x], output: xml}}",
-        "projects: {shop: {orchestrator: {wip: many}}}", "models: {cheap: [a]}", "limits: {park: maybe}",
+        "projects: {shop: {orchestrator: {wip: many}}}", "models: {cheap: [a]}", "models: {cheap: {a b: x}}",
+        "limits: {park: maybe}",
     ],
 )  # fmt: skip
 def test_what_is_refused_does_not_fit_the_schema(text: str) -> None:
