@@ -20,7 +20,7 @@ from conductor.queue.layout import Layout
 from conductor.settings.limits import user_prices
 from conductor.settings.model import Loaded, Settings
 from conductor.settings.places import Key
-from conductor.settings.reloading import held_back
+from conductor.settings.reloading import FIXED_AT_START, fixed, held_back
 from conductor.settings.reporting import rows_of
 from conductor.settings.showing import differences, leaves_of
 from conductor.supervisor.plan import Reloaded, SupervisorPlan
@@ -46,6 +46,7 @@ class SettingsInForce:
         self._load = load
         self._kinds = installed_kinds()
         self._now = self._worked_out(load())
+        self._begun = self._now.loaded.settings
         self._pass_on()
         self.queue = patient_queue(layout, *self._of_queue())
 
@@ -71,8 +72,8 @@ class SettingsInForce:
         self._pass_on()
         self.queue.use_policy(*self._of_queue())
         masker = _masker()
-        changed = differences(before.facts, self._now.facts, masker)
-        return Reloaded(self._now.plan, changed, held_back(before.loaded, self._now.loaded, masker))
+        held = held_back(before.loaded, self._now.loaded, masker) + fixed(self._begun, self.settings, masker)
+        return Reloaded(self._now.plan, differences(before.facts, self._now.facts, masker), held)
 
     def _pass_on(self) -> None:
         """Agents get these from us."""
@@ -90,9 +91,9 @@ class SettingsInForce:
 
 
 def _facts(home: Home, settings: Settings) -> dict[Key, Any]:
-    """The settings, and the prices, which are read as they are."""
+    """The settings that a reload can change, and the prices, which are read as they are."""
     prices = user_prices(home, settings.prices)
-    found: dict[Key, Any] = dict(leaves_of(settings))
+    found: dict[Key, Any] = {key: one for key, one in leaves_of(settings).items() if key[0] not in FIXED_AT_START}
     for model, one in prices.items():
         found.update({(settings.prices, model, name): value for name, value in one.items()})
     return found

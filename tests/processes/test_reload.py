@@ -89,6 +89,21 @@ def test_what_agents_get_by_way_of_a_setting_is_new_after_a_reload_and_gone_afte
         assert f"channel={channel}." in seen()
 
 
+def test_what_conductord_looks_at_only_as_it_starts_is_told_until_it_is_started_again(
+    daemon: DaemonFactory, home: Home
+) -> None:
+    conductord = daemon(workers=1)
+
+    write_settings(home, workers=1, shared={"group": "daemon"})
+
+    held = [{"key": "shared.group", "says": "daemon", "by": '""'}]
+    for _ in range(2):
+        answer = conductord.ask("reload")
+        assert (answer["changed"], answer["held"]) == ([], held)
+    write_settings(home, workers=1)
+    assert conductord.ask("reload")["held"] == []
+
+
 def test_prices_that_changed_are_told_too(daemon: DaemonFactory, home: Home) -> None:
     conductord = daemon(workers=1)
 
