@@ -46,8 +46,9 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def show_settings(home_flag: str | None, key: str | None, changed: bool, running: bool, as_json: bool) -> None:
-    """Prints each setting and where it came from: a default, FILE:LINE, $VARIABLE or --flag. KEY: only that one, or
-    that section. Secrets are masked.
+    """Prints each setting and where it came from.
+
+    That is a default, FILE:LINE, $VARIABLE or --flag. KEY: only that one, or that section. Secrets are masked.
 
     \b
     conductor config show                    everything
@@ -140,7 +141,9 @@ def _shown(row: Row | None) -> str:
 
 @config.command("schema")
 def print_schema() -> None:
-    """Prints the JSON schema of conductor.yaml (draft 2020-12), for editors and for CI.
+    """Prints the JSON schema of conductor.yaml.
+
+    It is of draft 2020-12, for editors and for CI.
 
     \b
     conductor config schema > conductor.schema.json
@@ -156,8 +159,10 @@ def print_schema() -> None:
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def check_file(file: str, as_json: bool) -> int:
-    """Checks FILE, or standard input for `-`, as settings: alone, without a home or variables. Every fault is told
-    with its line. Exit 0: it is right; 78: it is not.
+    """Checks a file of settings by itself.
+
+    FILE, or standard input for `-`, is read without a home or variables. Every fault is told with its line. Exit 0: it
+    is right; 78: it is not.
 
     \b
     conductor config check conductor.yaml
