@@ -249,3 +249,28 @@ def test_lines_are_read_backwards_over_all_segments(
     append(log, "torn")
 
     assert [line.decode() for line in lines_backwards(log)] == words[::-1]
+
+
+def test_one_that_begins_to_follow_while_it_is_rotated_knows_where_it_stands(
+    log: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a rotation between the opening of the file and the look at the names
+    append(log, "one\n")
+    list_segments, is_first = segments.older_segments, True
+
+    def rotated_first(path: str) -> list[segments.Segment]:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            rotate(path)
+        return list_segments(path)
+
+    monkeypatch.setattr(segments, "older_segments", rotated_first)
+
+    # when
+    follower = Follower(log)
+    append(log, "two\n")
+
+    # then
+    assert lines_of(follower) == ["two"]
+    assert follower.position == end_of(log) == 8
