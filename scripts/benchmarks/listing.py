@@ -30,6 +30,7 @@ _COMMANDS = {
     "list --state ended": ["list", "--state", "ended"],
     "list --state waiting": ["list", "--state", "waiting"],
     "status": ["status"],
+    "clean of nothing": ["clean", "--older-than", "1d", "--dry-run"],
     "--version": ["--version"],
 }
 

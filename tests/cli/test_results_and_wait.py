@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,30 @@ def test_an_attempt_that_is_retried_is_no_end(shell: Shell) -> None:
 def test_nothing_to_wait_for_is_wrong_usage(shell: Shell) -> None:
     assert shell("wait").code == 2
     assert shell("wait", "--timeout", "soon", "x").code == 2
+
+
+def test_results_that_are_followed_and_waited_for_are_told_once_while_the_file_is_rotated(shell: Shell) -> None:
+    # given
+    task_ids = [f"t{number}" for number in range(12)]
+    for task_id in task_ids:
+        submit(shell.home, "true", task_id, ring=False)
+    following = shell.start("results", "--follow", "--lines", "0")
+    eventually(lambda: is_reading(following.pid, shell.home.results))
+
+    # when
+    for _ in task_ids:
+        shell.run_next()
+        shell.queue.rotate_results(0, 100, 1 << 60)
+
+    # then
+    eventually(lambda: following.out().count("\n") == len(task_ids))
+    following.end()
+    assert [line.partition("|")[0] for line in following.out().splitlines()] == task_ids
+    assert shell("wait", *task_ids).code == 0
+
+
+def is_reading(pid: int, path: str) -> bool:
+    try:
+        return any(os.readlink(entry) == path for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from conductor.domain.lines import ResultLine, format_result
 from conductor.domain.outcome import Status
 from conductor.kit.inotify import Inotify
+from conductor.kit.segments import rotate
 from conductor.orchestrator.results_feed import FileResultsFeed
 from tests.support import eventually
 
@@ -112,6 +113,21 @@ def test_lines_that_came_before_the_file_was_renamed_are_told_and_those_of_the_n
     room.append(line("c"))
     assert eventually(room.has_news)
     assert room.take() == ["c"]
+
+
+def test_over_any_number_of_rotations_each_is_told_once(room: Room) -> None:
+    told: list[str] = []
+    for number in range(60):
+        room.append(line(f"t{number}"))
+        if number % 2:
+            rotate(str(room.results))
+        if number % 7 == 0:  # up to four rotations late
+            told.extend(room.take())
+
+    assert [*told, *room.take()] == [f"t{number}" for number in range(60)]
+    room.append(line("last"))
+    assert eventually(room.has_news)
+    assert room.take() == ["last"]
 
 
 def test_a_file_that_was_cut_is_read_from_its_start(room: Room) -> None:

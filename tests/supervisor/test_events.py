@@ -14,6 +14,7 @@ import pytest
 from conductor.domain.lines import ResultLine, format_result
 from conductor.domain.masking import MASK, Masker
 from conductor.domain.outcome import Status
+from conductor.kit.segments import older_segments, rotate
 from conductor.supervisor import events as module
 from conductor.supervisor.events import EventLog
 
@@ -111,6 +112,32 @@ def test_what_was_recorded_while_no_supervisor_ran_is_told_exactly_once(book: Bo
 
     assert book.tasks_told() == ["a", "b", "c"]
     assert [event["seq"] for event in book.told()] == list(range(1, 7))
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_results_that_were_rotated_meanwhile_are_told_exactly_once(book: Book, is_restarted: bool) -> None:
+    # given
+    events = book.open()
+    for number in range(30):
+        # when
+        book.append_result(f"t{number}")
+        if number % 3 == 0:
+            rotate(str(book.results))
+        if number % 5 == 0:
+            events.follow_results()
+        if number % 4 == 0:
+            events.rotate(0, 100)
+        if is_restarted and number % 7 == 0:
+            events.close()
+            events = book.open()
+    events.follow_results()
+    events.close()
+
+    # then
+    paths = [*(segment.path for segment in older_segments(str(book.events))), str(book.events)]
+    told = [json.loads(line) for path in paths for line in Path(path).read_text().splitlines()]
+    assert [event["task"] for event in told] == [f"t{number}" for number in range(30)]
+    assert [event["seq"] for event in told] == list(range(1, 31))
 
 
 def test_half_a_result_line_is_told_when_it_is_whole(book: Book) -> None:
