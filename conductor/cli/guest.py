@@ -12,6 +12,7 @@ import sys
 import time
 from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +22,8 @@ from conductor.app.sharing.asking import ask_shared, guest_home
 from conductor.cli import changing, following, listing, live, showing, submit, waiting
 from conductor.cli.agent_story import told
 from conductor.cli.main import exit_code_of
-from conductor.domain.errors import ConductorError, HomeRefused, SettingsInvalid
+from conductor.cli.wording import many
+from conductor.domain.errors import ConductorError, DaemonNotRunning, HomeRefused, SettingsInvalid, UsageError
 from conductor.domain.exits import CliExit
 from conductor.domain.home import Home
 from conductor.domain.lines import format_task, parse_result
@@ -207,11 +209,19 @@ def retry_as_guest(home: Home, task_ids: tuple[str, ...]) -> int:
 
 
 @_guest(live.status)
-def status_as_guest(home: Home, as_json: bool, **_: Any) -> None:
+def status_as_guest(home: Home, as_json: bool, every: float | None) -> None:
     from conductor.supervisor.status_page import render_page
 
-    found = ask_shared(home, "status")
-    click.echo(json.dumps(found) if as_json else render_page(found), nl=as_json)
+    def look() -> tuple[dict[str, Any], str]:
+        found = ask_shared(home, "status")
+        return found, render_page(found)
+
+    if every is not None:
+        from conductor.cli.status_watch import watch_status
+
+        watch_status(look, every, as_json=as_json)
+    found, page = look()
+    click.echo(json.dumps(found) if as_json else page, nl=as_json)
 
 
 @_guest(live.scale)
@@ -233,15 +243,32 @@ def resume_as_guest(home: Home) -> None:
 
 
 @_guest(live.drain)
-def drain_as_guest(home: Home) -> None:
+def drain_as_guest(home: Home, wait: bool) -> None:
     ask_shared(home, "drain")
     click.echo("draining: conductord quits after the running tasks", err=True)
+    if wait:
+        _wait_until_gone(home, "draining")
 
 
 @_guest(live.stop)
-def stop_as_guest(home: Home, now: bool) -> None:
+def stop_as_guest(home: Home, now: bool, leave_running: bool, wait: bool) -> None:
+    if leave_running:
+        raise UsageError("--leave-running is for the owner of the home, who starts conductord again: ask him")
     ask_shared(home, "stop", now=now)
     click.echo("stopping at once" if now else "stopping: running tasks may finish within stop_timeout", err=True)
+    if wait:
+        _wait_until_gone(home, "stopping")
+
+
+def _wait_until_gone(home: Home, doing: str) -> None:
+    """Until nobody answers any more."""
+    from conductor.cli.progress import Progress
+
+    with Progress() as progress, suppress(DaemonNotRunning):
+        while True:
+            running = ask_shared(home, "status")["queue"]["running"]
+            progress.tell(f"{doing}: {many(running, 'task')} to end yet")
+            time.sleep(_POLL_SECONDS)
 
 
 @_guest(live.reload)
