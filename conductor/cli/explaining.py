@@ -38,7 +38,7 @@ def explain(words: tuple[str, ...], as_json: bool) -> None:
 
     \b
     conductor explain 78                   the exit code, of whichever program
-    conductor explain RETRY needs_review   statuses, as results.txt and `runs` have them
+    conductor explain RETRY needs_review   statuses, as results.txt tells them
     conductor explain task_adopted         an action of the log or of events.jsonl
     """
     found = list(everything())

@@ -90,6 +90,19 @@ class LazyGroup(click.Group):
             teach(command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names what may have been meant where there is no such command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`conductor --help` shows them."
+            raise click.UsageError(f"No such command {args[0][:40]!r}: {hint}", ctx) from error
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
         """Click's own would import every command to tell a line about it."""
         from conductor.cli.completing import command_names

@@ -11,6 +11,7 @@ import pytest
 
 from conductor.cli.main import COMMANDS, cli
 from conductor.domain.home import Home
+from tests.cli.front import Shell
 from tests.support import run_cli
 
 _BLOCK = re.compile(r"\x08\n(.*?)(?:\n\n|\Z)", re.DOTALL)
@@ -84,3 +85,14 @@ def test_as_a_module_it_is_the_same_command(home: Home) -> None:
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: conductor [OPTIONS] COMMAND")
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"), [("stauts", "did you mean status"), ("submitt", "submit"), ("xyzzy", "`conductor --help`")]
+)
+def test_a_mistyped_command_is_answered_with_what_may_have_been_meant(shell: Shell, typed: str, hint: str) -> None:
+    answer = shell(typed)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert typed in answer.err
+    assert hint in answer.err
