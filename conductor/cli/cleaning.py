@@ -10,6 +10,7 @@ from dataclasses import asdict
 import click
 
 from conductor.app import open_layout
+from conductor.cli.progress import Progress
 from conductor.cli.types import DURATION
 from conductor.domain.errors import UsageError
 from conductor.domain.outcome import Status
@@ -62,7 +63,8 @@ def clean(
             )
             return
         _ask(_told(found.tasks, found.runs, found.bytes))
-    done = remove(layout, settings, wanted)
+    with Progress() as progress:
+        done = remove(layout, settings, wanted, lambda _: progress.tell("deleting what has ended"))
     click.echo(json.dumps(asdict(done)) if as_json else f"removed {_told(done.tasks, done.runs, done.bytes)}")
     if done.refused:
         click.echo(

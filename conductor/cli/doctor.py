@@ -43,9 +43,14 @@ def doctor(home_flag: str | None, as_json: bool, deep: bool, quiet: bool) -> int
                                  "signs": [{"level", "about", "what", "remedy"}]}
     """
     from conductor.cli.doctoring.case import open_case
+    from conductor.cli.progress import Progress
 
     home = find_home(os.environ, home_flag)
-    signs = list(examine(open_case(home, os.environ, deep=deep)))
+    signs = []
+    with Progress() as progress:
+        for sign in examine(open_case(home, os.environ, deep=deep)):
+            signs.append(sign)
+            progress.tell(f"examining; the last was {sign.about}")
     grave = sum(sign.level is Level.WRONG for sign in signs)
     warnings = sum(sign.level is Level.WARNING for sign in signs)
     shown = [sign for sign in signs if not quiet or sign.level is not Level.OK]

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _EVERY_SECONDS = 1.0
 _COSTS_A_PAUSE = 100
 """What took long is asked again after so many times as long: a huge queue must not be counted all the time."""
+_LONGEST_PAUSE_SECONDS = 30.0
+"""But a conductord that hung for a moment is asked again."""
 _UPCOMING = 20
 _MOST_RUNS = 10
 _ASK_SECONDS = 3.0
@@ -98,7 +100,7 @@ class Paced(Generic[T]):
         if began >= self._next or self._answer is None:
             self._answer = self._ask()
             taken = self._clock() - began
-            self._next = began + max(_EVERY_SECONDS * 0.9, _COSTS_A_PAUSE * taken)
+            self._next = began + max(_EVERY_SECONDS * 0.9, min(_COSTS_A_PAUSE * taken, _LONGEST_PAUSE_SECONDS))
         return self._answer
 
     def forget(self) -> None:
