@@ -1,7 +1,7 @@
 """Commands of a guest: a member of the group that somebody's home is shared with.
 
-They take what the owner's commands of the same names take, ask conductord at shared.sock, and touch no file there.
-Members name their own tasks with or without the `u<uid>.` that stands in front of each.
+They take what the owner's commands of the same names take, as far as it can be done from here, ask conductord at
+shared.sock, and touch no file there. Members name their own tasks with or without the `u<uid>.` that stands in front.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from inspect import Parameter, signature
 from typing import Any
 
 import click
@@ -46,13 +47,18 @@ def _guest(owners: click.Command) -> Callable[[Callable[..., int | None]], click
                 raise HomeRefused("the home is not shared any more: `conductor` again works on its files")
             return act(home, **options)
 
-        command = click.Command(
-            owners.name, callback=callback, params=list(owners.params), help=owners.help, short_help=owners.short_help
-        )
+        command = click.Command(owners.name, callback=callback, params=_taken(owners, act), help=owners.help)
         GUEST_COMMANDS[str(owners.name)] = command
         return command
 
     return made
+
+
+def _taken(owners: click.Command, act: Callable[..., int | None]) -> list[click.Parameter]:
+    """The owner's options as far as `act` has them; all where it has **options."""
+    known = signature(act).parameters
+    takes_all = any(one.kind is Parameter.VAR_KEYWORD for one in known.values())
+    return [parameter for parameter in owners.params if takes_all or parameter.name in known]
 
 
 # -- submitting
@@ -285,8 +291,8 @@ def _wait_until_gone(home: Home, doing: str) -> None:
 
 
 @_guest(live.reload)
-def reload_as_guest(home: Home, **_: Any) -> None:
-    refused = ask_shared(home, "reload")["refused"]
-    if refused:
-        raise SettingsInvalid(f"conductord goes on with the settings in force: {refused}")
-    click.echo("reloaded", err=True)
+def reload_as_guest(home: Home) -> None:
+    answer = ask_shared(home, "reload")
+    if answer["refused"]:
+        raise SettingsInvalid(f"conductord goes on with the settings in force: {answer['refused']}")
+    click.echo("\n".join(live.reloaded(answer)), err=True)

@@ -220,10 +220,10 @@ def reload(home_flag: str | None) -> None:
     answer = ask_daemon(open_layout(home_flag, os.environ).home, {"verb": "reload"}, timeout_seconds=60)
     if answer["refused"]:
         raise SettingsInvalid(f"conductord goes on with the settings in force: {answer['refused']}")
-    click.echo("\n".join(_reloaded(answer)), err=True)
+    click.echo("\n".join(reloaded(answer)), err=True)
 
 
-def _reloaded(answer: dict[str, Any]) -> Iterator[str]:
+def reloaded(answer: dict[str, Any]) -> Iterator[str]:
     changed, more = answer.get("changed", []), answer.get("more", 0)
     yield f"reloaded: {len(changed) + more or 'no'} setting{'s' * (len(changed) + more != 1)} changed"
     yield from (f"  {one['key']}: {one['old'] or '(nothing)'} -> {one['new'] or '(nothing)'}" for one in changed)

@@ -136,8 +136,8 @@ class DirectoryQueue:
         """What the last attempt of a task left, read without looking through the queue: right where that ended it."""
         return listing.last_end(self._files, task_id)
 
-    def tasks(self, kinds: Collection[type] = ()) -> Iterator[TaskView]:
-        return listing.tasks(self._files, kinds)
+    def tasks(self, kinds: Collection[type] = (), beginning: str = "") -> Iterator[TaskView]:
+        return listing.tasks(self._files, kinds, beginning)
 
     def counts(self) -> Counts:
         return listing.counts(self._files)

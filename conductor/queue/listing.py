@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from conductor.domain.errors import BadTask
 from conductor.domain.outcome import Status
 from conductor.domain.task import ID_PATTERN, TaskSpec, Tries
-from conductor.domain.view import Counts, Ended, Queued, Running, TaskView, Waiting
+from conductor.domain.view import Counts, Ended, Queued, Running, TaskView, Waiting, view_id
 from conductor.queue.files import QueueFiles
 from conductor.queue.inbox import Batch, Inbox
 from conductor.queue.names import Entry, dead_name, parse_dead
@@ -115,22 +115,23 @@ def last_end(files: QueueFiles, task_id: str) -> Ended | None:
     return replace(view, can_retry=os.path.exists(f"{files.layout.dead}/{name}"))
 
 
-def tasks(files: QueueFiles, kinds: Collection[type] = ()) -> Iterator[TaskView]:
-    """A snapshot without the lock, read as it is asked for."""
+def tasks(files: QueueFiles, kinds: Collection[type] = (), beginning: str = "") -> Iterator[TaskView]:
+    """A snapshot without the lock, read as it is asked for. Only tasks whose id begins so are read."""
     seen: set[str] = set()
     for kind, source in ((Running, _owned), (Queued, _ready), (Waiting, _waiting)):
         if not kinds or kind in kinds:
             for found in source(files):
-                view = _view(files, found)
+                is_asked_for = found.entry.task_id.startswith(beginning)
+                view = _view(files, found) if is_asked_for else None
                 if view is not None:
                     seen.add(found.entry.task_id)
                     yield view
         elif Queued in kinds:
             seen.update(found.entry.task_id for found in source(files))
     if not kinds or Queued in kinds:
-        yield from _in_batches(files, seen)
+        yield from (view for view in _in_batches(files, seen) if view_id(view).startswith(beginning))
     if not kinds or Ended in kinds:
-        yield from _dead(files)
+        yield from _dead(files, beginning)
 
 
 def _owned(files: QueueFiles) -> Iterator[Found]:
@@ -154,13 +155,13 @@ def _in_batches(files: QueueFiles, seen: Collection[str]) -> Iterator[TaskView]:
             yield Queued(spec, Tries(), in_batch=batch.name)
 
 
-def _dead(files: QueueFiles) -> Iterator[TaskView]:
+def _dead(files: QueueFiles, beginning: str) -> Iterator[TaskView]:
     for name in sorted(os.listdir(files.layout.dead)):
         dead = parse_dead(name)
         if dead is None:
             files.refuse(f"{files.layout.dead}/{name}", f"{name!r} in dead/ is no name of a task")
             continue
-        view = ended(files, dead.task_id, can_retry=True)
+        view = ended(files, dead.task_id, can_retry=True) if dead.task_id.startswith(beginning) else None
         if view is not None:
             yield view
 

@@ -69,7 +69,7 @@ def test_an_older_daemon_that_knows_less_is_understood_and_named(daemon: DaemonF
         "0.0.9",
         ("supervisor/boot.py", 'case "scale":', 'case "scale-of-later":'),
         ("supervisor/boot.py", '"orchestrators": self._services.status(now),', ""),
-        ("supervisor/boot.py", '"limits": self._limits(),', ""),
+        ("supervisor/boot.py", '"limits": self._in_force.limits(),', ""),
     )
     daemon(env={"PYTHONPATH": older})
 

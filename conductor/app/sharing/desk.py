@@ -11,6 +11,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from conductor.app import accepting_queue, ask_daemon, patient_queue, ring_doorbell
@@ -124,12 +125,10 @@ class Desk:
 
     def _list(self, person: Person, request: Request) -> Answer:
         most = min(int(request.get("limit", 50)), MOST_LISTED)
-        seen: set[str] = set()
-        rows: list[Answer] = []
-        for view in self._queue.tasks():
-            if person.may_see(view_id(view)) and len(rows) < MOST_LISTED:
-                seen.add(view_id(view))
-                rows.append(describe(view))
+        beginning = "" if person.standing is Standing.OPERATOR else person.prefix
+        queued = (view for view in self._queue.tasks((), beginning) if person.may_see(view_id(view)))
+        rows = [describe(view) for view in islice(queued, MOST_LISTED)]
+        seen = {str(row["task"]) for row in rows}
         rows.extend(describe(view) for view in self._results.lately_ended(person, most, seen))
         return {"rows": rows}
 

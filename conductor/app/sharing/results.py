@@ -9,10 +9,10 @@ from conductor.domain.home import Home
 from conductor.domain.lines import ResultLine, format_result, parse_result
 from conductor.domain.sharing import Person
 from conductor.domain.view import Ended
-from conductor.kit.segments import Follower, end_of
+from conductor.kit.segments import Follower, end_of, lines_backwards
 
-_TAIL = 4 << 20
-"""How far back is looked for the last lines: a member pays for what others did, and not without end."""
+_FARTHEST_BACK = 4 << 20
+"""How many bytes of everybody's results one asks to be looked through: nobody pays for what all did without end."""
 _MOST_AT_ONCE = 1 << 20
 
 
@@ -23,18 +23,36 @@ class OwnResults:
 
     def last(self, person: Person, most: int) -> tuple[list[str], int]:
         """The last lines of this person's, oldest first, and the position behind them."""
-        found, position = self._read(person, self._tail(), _TAIL)
-        return [format_result(line) for line in found[-most:] if most], position
+        follower = Follower(self._path)
+        follower.close()
+        found: list[str] = []
+        for line in self._backwards(person):
+            if len(found) >= most:
+                break
+            found.append(format_result(line))
+        return found[::-1], follower.position
 
     def after(self, person: Person, position: int) -> tuple[list[str], int]:
-        """Those that came after `position`, at most a megabyte of everybody's; and the position behind them."""
-        found, behind = self._read(person, max(0, position), _MOST_AT_ONCE)
-        return [format_result(line) for line in found], behind
+        """Those that came after `position`, among about a megabyte of everybody's; and the position behind them."""
+        follower = Follower(self._path, max(0, position - 1))
+        # From the byte before: whoever begins in the middle of a line must not be shown its rest as if it were one.
+        is_torn = position > 0 and follower.position == position - 1
+        found: list[str] = []
+        taken = 0
+        try:
+            while taken < _MOST_AT_ONCE and (piece := follower.read()):
+                taken += len(piece)
+                lines = piece.split(b"\n")[1 if is_torn else 0 : -1]
+                is_torn = False
+                found.extend(format_result(line) for line in _own(person, lines))
+            return found, follower.position if taken else min(position, end_of(self._path))
+        finally:
+            follower.close()
 
     def lately_ended(self, person: Person, most: int, without: set[str]) -> Iterator[Ended]:
         """The last of this person's tasks that ended, latest first."""
         left = most
-        for line in reversed(self._read(person, self._tail(), _TAIL)[0]):
+        for line in self._backwards(person):
             if left <= 0:
                 return
             if line.task_id not in without:
@@ -44,30 +62,21 @@ class OwnResults:
                     left -= 1
                     yield view
 
-    def _tail(self) -> int:
-        return max(0, end_of(self._path) - _TAIL)
-
-    def _read(self, person: Person, position: int, most: int) -> tuple[list[ResultLine], int]:
-        follower = Follower(self._path, max(0, position - 1))
-        # From the byte before: whoever begins in the middle of a line must not be shown its rest as if it were one.
-        is_torn = position > 0 and follower.position == position - 1
-        found: list[ResultLine] = []
-        try:
-            taken = 0
-            while taken < most and (piece := follower.read()):
-                taken += len(piece)
-                whole = piece[piece.index(b"\n") + 1 :] if is_torn else piece
-                is_torn = False
-                found.extend(line for line in _parsed(whole) if person.may_see(line.task_id))
-            return found, follower.position if taken else position
-        finally:
-            follower.close()
+    def _backwards(self, person: Person) -> Iterator[ResultLine]:
+        """This person's lines, latest first, as far back as is looked."""
+        left = _FARTHEST_BACK
+        for line in lines_backwards(self._path):
+            left -= len(line) + 1
+            if left < 0:
+                return
+            yield from _own(person, [line])
 
 
-def _parsed(piece: bytes) -> Iterator[ResultLine]:
-    """A line that can't be read is passed over."""
-    for line in piece.decode("utf-8", "replace").split("\n")[:-1]:
-        try:
-            yield parse_result(line)
-        except BadTask:
-            continue
+def _own(person: Person, lines: list[bytes]) -> Iterator[ResultLine]:
+    """Whose a line is stands at its beginning: no other is read. One that can't be read is passed over."""
+    for line in lines:
+        if person.may_see(line.partition(b"|")[0].decode("utf-8", "replace")):
+            try:
+                yield parse_result(line.decode("utf-8", "replace"))
+            except BadTask:
+                continue
