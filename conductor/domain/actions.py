@@ -24,6 +24,16 @@ ACTIONS = {
     "tend_failed": "Unpacking and moving on of tasks failed; it is tried again. See the disk and the lock.",
     "events_lost": "So many events were lost because the disk refused; results.txt has every result all the same.",
     "result_unreadable": "A line of results.txt is none: somebody else wrote into it.",
+    # room on the disk, and members of a shared home
+    "space_low": "The disk is nearly full: nothing is claimed until there is room again. `conductor clean` makes some.",
+    "space_enough": "There is room on the disk again: claiming goes on.",
+    "results_rotated": "results.txt was begun anew; what was in it lies beside it under a number.",
+    "events_rotated": "events.jsonl was begun anew; what was in it lies beside it under a number.",
+    "old_removed": "What had ended long enough ago was removed, as the settings say.",
+    "sweep_failed": "Removing what has ended did not work; it is tried again. `said` is what it said.",
+    "upkeep_failed": "Looking after the disk, the logs or what has ended failed; it is tried again. See the disk.",
+    "shared_deed": "conductord did for a member of the home's group what that member asked.",
+    "shared_request_failed": "A member's request met an unexpected error, with its traceback: report it.",
     # an upgrade
     "upgrade_tried": "The package on disk is another one: nurseries of it are started beside the old ones.",
     "upgrade_refused": "A nursery of the package on disk did not start: the old ones go on. See `conductord --check`.",
@@ -69,6 +79,7 @@ ACTIONS = {
     "gate_refused_stranger": "Somebody called the proxy of an attempt without its key and was refused.",
     # orchestrators
     "orchestrator_started": "The orchestrator of a project was started: it has runs to go on with.",
+    "orchestrator_replaced": "An orchestrator leaves and comes again, because settings of its project changed.",
     "orchestrator_ended": "An orchestrator ended; exit 0 when nothing is left to do or it was told to leave.",
     "orchestrator_stale": "An orchestrator gave no sign of life for too long: it is ended and replaced.",
     "orchestrator_killed": "An orchestrator and all below it were killed: `why` says it.",

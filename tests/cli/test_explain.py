@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conductor.cli.describing import TASK_STATES
 
 import conductor
+from conductor.app.describing import TASK_STATES
 from conductor.cli.explaining import _tables, everything, look_up
 from conductor.cli.listing import STATES
 from conductor.cli.member_docs import docs_of
