@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-import sys
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-import pytest
-
 from conductor.domain.exits import CliExit, WorkerExit
-from conductor.domain.home import Home
 from tests.handbook.walk import Block, Shell, blocks, lacking
-from tests.support import REPOSITORY, clean_environment, end_processes_of
+from tests.support import REPOSITORY
 
 HANDBOOK = REPOSITORY / "docs" / "handbook.md"
 ELSEWHERE = {
@@ -33,28 +28,6 @@ def told() -> str:
 
 def console() -> list[Block]:
     return [block for block in blocks(told()) if block.kind in ("console", "sh")]
-
-
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Shell]:
-    """A shell whose HOME is empty, with `conductor` and `conductord` on its PATH."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, module in (("conductor", "conductor"), ("conductord", "conductor.cli.daemon")):
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
-        (programs / name).chmod(0o755)
-    user = tmp_path / "user"
-    user.mkdir(mode=0o700)
-    home = Home(str(user / "home"))
-    environment = clean_environment(home, HOME=str(user))
-    environment["PATH"] = f"{programs}:{environment['PATH']}"
-    shell = Shell(environment, user)
-    try:
-        yield shell
-    finally:
-        shell.close()
-        for path in ("home", "new-home"):
-            end_processes_of(Home(str(user / path)))
 
 
 def free_port() -> int:
