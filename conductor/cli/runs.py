@@ -13,7 +13,7 @@ from conductor.cli.finding import find_run, find_step, open_desk
 from conductor.cli.types import DURATION
 from conductor.domain.errors import UsageError
 from conductor.domain.exits import CliExit
-from conductor.domain.run import StepState, StepStatus
+from conductor.domain.run import RunStatus, StepState, StepStatus
 
 if TYPE_CHECKING:
     from conductor.cli.snapshot import Snapshot
@@ -174,30 +174,39 @@ def _ended_as(status: str) -> str:
 def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
     """Tries steps of RUN anew that failed, need review or were cancelled, and with them what they blocked.
 
-    Without STEP all of them: that is how a run goes on that was stopped, ran out of time or lost its repository.
-
-    \b
-    conductor runs retry r-k3f9 parser        that step, and what waits for it
-    conductor runs retry r-k3f9               all that did not come
+    Without STEP all of them: that is how a run goes on that was stopped, ran out of time, lost its repository or
+    could not land.
     """
     from conductor.app.orchestration import reopen_run
 
     desk = open_desk(home_flag)
     run = find_run(desk.store, run_id)
-    if step_ids:
-        states = [find_step(desk.store, run, step_id) for step_id in dict.fromkeys(step_ids)]
-    else:
-        states = [state for state in desk.store.steps(run.id) if state.status in _AGAIN]
-    if not states:
-        raise UsageError(f"no step of {run.id} failed, needs review or was cancelled: nothing is to be tried anew")
+    states = _named(desk, run, step_ids) if step_ids else _given_up(desk, run)
+    for state in states:
+        desk.store.again(run.id, state.step.id)
+    if not reopen_run(desk.layout.home, desk.store, run.id):
+        click.echo("conductor: noted; no conductord runs on this home, so nothing starts until one does", err=True)
+    return CliExit.WELL
+
+
+def _named(desk: Desk, run: Run, step_ids: Sequence[str]) -> list[StepState]:
+    states = [find_step(desk.store, run, step_id) for step_id in dict.fromkeys(step_ids)]
     for state in states:
         if state.status not in _AGAIN:
             raise UsageError(
                 f"{state.step.id} of {run.id} is {state.status.value.replace('_', ' ')}: "
                 "only what failed, needs review or was cancelled is tried anew"
             )
-    for state in states:
-        desk.store.again(run.id, state.step.id)
-    if not reopen_run(desk.layout.home, desk.store, run.id):
-        click.echo("conductor: noted; no conductord runs on this home, so nothing starts until one does", err=True)
-    return CliExit.WELL
+    return states
+
+
+def _given_up(desk: Desk, run: Run) -> list[StepState]:
+    """Where every step is done and only the end of the run is not, the last one stands for it: nothing of it is done
+    again, but the run goes on."""
+    states = desk.store.steps(run.id)
+    found = [state for state in states if state.status in _AGAIN]
+    if not found and run.is_over and run.status is not RunStatus.COMPLETED:
+        found = states[-1:]
+    if not found:
+        raise UsageError(f"no step of {run.id} failed, needs review or was cancelled: nothing is to be tried anew")
+    return found

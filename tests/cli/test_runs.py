@@ -195,6 +195,15 @@ def test_what_needs_review_is_tried_anew_all_or_nothing(shell: Shell, calculator
     assert calculator.wish(RUN_ID).again == ("docs",)
 
 
+def test_without_a_step_all_that_was_given_up_is_tried_anew(shell: Shell, calculator: Orchestra) -> None:
+    shell.ok("runs", "retry", RUN_ID)
+
+    given_up = ("failed", "needs_review", "cancelled")
+    expected = [one for one, state in calculator.steps(RUN_ID).items() if state.status.value in given_up]
+    assert expected
+    assert list(calculator.wish(RUN_ID).again) == expected
+
+
 def test_a_step_that_is_not_there_is_refused_with_a_near_one(shell: Shell, calculator: Orchestra) -> None:
     answer = shell("runs", "retry", RUN_ID, "dogs")
 
