@@ -41,7 +41,9 @@ def measure(ground: Ground, options: argparse.Namespace) -> Iterator[Figure]:
     filled_queue(path, _WAITING, "true")
     _end_many(Home(path), options.finished)
     set_up = time.monotonic() - began
-    taken = {name: [_seconds(ground, path, command) for _ in range(_CALLS)] for name, command in _COMMANDS.items()}
+    calls = {name: [_call(ground, path, command) for _ in range(_CALLS)] for name, command in _COMMANDS.items()}
+    taken = {name: [wall for wall, _ in found] for name, found in calls.items()}
+    cpu = {name: median([one for _, one in found]) for name, found in calls.items()}
     _check(ground, path)
     least = median(taken["list"])
     yield Figure(
@@ -49,7 +51,10 @@ def measure(ground: Ground, options: argparse.Namespace) -> Iterator[Figure]:
         f"≤ {_MOST_SECONDS:g} s",
         f"{least:.2f} s",
         least <= _MOST_SECONDS,
-        tuple(f"{name}: median {median(times):.3f} s, {listed(times, '{:.2f}')}" for name, times in taken.items()),
+        tuple(
+            f"{name}: median {median(times):.3f} s ({cpu[name]:.3f} s of CPU), {listed(times, '{:.2f}')}"
+            for name, times in taken.items()
+        ),
         f"whole processes, the median of {_CALLS}, no daemon; the home was made in {set_up:.0f} s",
         taken,
     )
@@ -93,8 +98,9 @@ def _write_record(path: str, task_id: str, line: str, now: float) -> None:
         json.dump(record, file, indent=1)
 
 
-def _seconds(ground: Ground, home: str, command: list[str]) -> float:
-    began = time.monotonic()
+def _call(ground: Ground, home: str, command: list[str]) -> tuple[float, float]:
+    """(seconds, seconds of CPU) of one whole process."""
+    began, before = time.monotonic(), os.times()
     ended = subprocess.run(
         [f"{ground.bin}/conductor", *command],
         env=ground.environment(CONDUCTOR_HOME=home),
@@ -105,7 +111,9 @@ def _seconds(ground: Ground, home: str, command: list[str]) -> float:
     )
     if ended.returncode not in (0, 4):  # 4: `status` without a daemon
         raise NotMeasured(f"conductor {' '.join(command)} ended with {ended.returncode}")
-    return time.monotonic() - began
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.monotonic() - began, used
 
 
 def _check(ground: Ground, home: str) -> None:
