@@ -155,13 +155,15 @@ def test_a_long_log_is_read_from_its_end(home: Home) -> None:
     assert all(line.startswith("line ") for line in end.lines)
 
 
-def test_a_link_or_a_pipe_in_the_place_of_a_log_holds_nothing_up(home: Home) -> None:
+def test_a_link_or_a_pipe_in_the_place_of_a_log_tells_nothing_and_holds_nothing_up(home: Home, tmp_path: Path) -> None:
     folder = Path(home.attempt("t-a", 1))
     folder.mkdir(parents=True)
-    os.mkfifo(folder / "agent.log")
-    Path(folder, "agent.jsonl").symlink_to("/etc/passwd")
+    (tmp_path / "private").write_text("not theirs\n")
+    os.mkfifo(folder / "agent.log.tail-a")
+    (folder / "agent.log").symlink_to(tmp_path / "private")
 
     assert log_end(home, "t-a", 1).lines == ()
+    assert LastLines(home).of("t-a", 1) == ""
 
 
 def test_lines_of_a_log_are_fit_for_a_terminal() -> None:
