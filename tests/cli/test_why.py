@@ -86,22 +86,23 @@ def test_one_that_waits_for_others_names_each_that_has_not_come(tmp_path: Path) 
     # given
     others: dict[str, TaskView] = {
         "well": Ended("well", Status.SUCCESS, {}),
+        "failed": Ended("failed", Status.FAILED, {}),
         "runs": Running(SPEC, Tries(1), "w", NOW - 60),
         "waits": Waiting(SPEC, Tries(), 0, "runs"),
         "queued": queued(),
     }
-    spec = replace(SPEC, after=("well", "runs", "waits", "queued", "gone"))
+    spec = replace(SPEC, after=("well", "failed", "runs", "waits", "queued", "gone"))
 
     # when
     found = reasons(Waiting(spec, Tries(), 0, "runs"), replace(WELL, find=others.get))
 
     # then
     assert [reason.split(" to end well, which ")[0].rpartition(" ")[2] for reason in found] == [
-        "runs", "waits", "queued", "gone",
+        "runs", "failed", "waits", "queued", "gone",
     ]  # fmt: skip
     assert "which runs for 1m" in found[0]
-    assert "which waits for runs" in found[1]
-    assert "is not here any more" in found[3]
+    assert "which waits for runs" in found[2]
+    assert "is not here any more" in found[4]
 
 
 def test_one_that_runs_or_ended_says_so() -> None:
