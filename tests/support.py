@@ -74,6 +74,7 @@ def clean_environment(home: Home, **more: str) -> dict[str, str]:
         "HOME": os.path.dirname(home.path),
         "LANG": "C.UTF-8",
         "CONDUCTOR_HOME": home.path,
+        "CONDUCTOR_SYSTEM_CONFIG": "/dev/null",
         **more,
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conductor.domain.errors import SettingsInvalid
 from conductor.domain.home import Home
-from conductor.settings.source import read_file
+from conductor.settings.source import raw_settings
 
 if TYPE_CHECKING:
     from conductor.store.glance import Glance
@@ -32,7 +32,7 @@ def open_glance(home: Home) -> Glance | None:
 def _store_file(home: Home) -> str:
     """Empty: the store is no file that we know."""
     try:
-        chosen = read_file(home.settings_file).get("orchestrator")
+        chosen = raw_settings(home, os.environ).get("orchestrator")
     except SettingsInvalid:
         return home.database
     if not isinstance(chosen, Mapping):

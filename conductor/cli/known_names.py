@@ -143,10 +143,10 @@ def agents(home: Home, given: dict[str, object]) -> list[Name]:
 
 
 def _names_in_settings(home: Home, section: str) -> list[str]:
-    from conductor.settings.source import read_file
+    from conductor.settings.source import raw_settings
 
     try:
-        found = read_file(home.settings_file).get(section)
+        found = raw_settings(home, os.environ).get(section)
     except SettingsInvalid:
         return []
     return [str(name) for name in found] if isinstance(found, dict) else []
