@@ -6,6 +6,7 @@ and at most MOST names are told. Where something can't be read there are none.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
