@@ -21,6 +21,7 @@ _SOURCES: dict[str, Source] = {
     "cancel task_ids": known_names.open_tasks,
     "wait task_ids": known_names.open_tasks,
     "retry task_ids": known_names.dead_tasks,
+    "why task_id": known_names.tasks_and_runs,
     "submit after": known_names.open_tasks,
     "run_id": known_names.runs,
     "step_id": known_names.steps,

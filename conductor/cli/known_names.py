@@ -114,10 +114,17 @@ def steps(home: Home, given: dict[str, object]) -> list[Name]:
     glance = open_glance(home)
     if glance is None:
         return []
-    run = _RUN.search(str(given.get("run_id") or given.get("line") or ""))  # before an option's value it is unread
+    run = _RUN.search(str(given.get("run_id") or given.get("line") or ""))  # `line`: before an option's value
     with closing(glance):
         found = glance.step_ids(run[0], MOST) if run else []
         return [Name(step_id, status.replace("_", " ")) for step_id, status in found]
+
+
+def tasks_and_runs(home: Home, given: dict[str, object]) -> Iterator[Name]:
+    """Those that may be asked why they do not go on, then the others."""
+    yield from open_tasks(home, given)
+    yield from runs(home, given)
+    yield from all_tasks(home, given)
 
 
 def projects(home: Home, given: dict[str, object]) -> list[Name]:

@@ -176,6 +176,10 @@ def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
 
     Without STEP all of them: that is how a run goes on that was stopped, ran out of time, lost its repository or
     could not land.
+
+    \b
+    conductor runs retry r-k3f9 parser        that step, and what waits for it
+    conductor runs retry r-k3f9               all that did not come
     """
     from conductor.app.orchestration import reopen_run
 

@@ -40,8 +40,8 @@ def why(home_flag: str | None, task_id: str, step_id: str | None, as_json: bool)
 
     \b
     conductor why t-20261121-101530-abcdefgh
-    conductor why r-k3f9q2ab                   the run, and each step that is not over
-    conductor why r-k3f9q2ab parser            one step
+    conductor why r-k3f9q2ab                  it, and its steps that aren't over
+    conductor why r-k3f9q2ab parser           one step
     """
     layout = open_layout(home_flag, os.environ)
     settings = load_settings(layout.home, os.environ)

@@ -81,6 +81,8 @@ def test_runs_steps_and_projects_are_offered(shell: Shell, tab: Tab) -> None:
     assert tab("approve", "r-a") == {"r-ab23cd45": "running A calculator·[31m"}
     assert tab("runs", "retry", "r-ab23cd45", "") == {"parser": "needs review"}
     assert tab("approve", "r-ab23cd45", "--step", "") == {"parser": "needs review"}
+    assert list(tab("why", "r-")) == ["r-ef67gh89", "r-ab23cd45"]
+    assert tab("why", "r-ab23cd45", "") == {"parser": "needs review"}
     assert list(tab("build", "--project", "")) == ["calc"]
     assert list(tab("project", "show", "")) == ["calc"]
     assert tab("project", "create", "") == {}
