@@ -299,6 +299,16 @@ def test_a_disk_is_judged(change: dict[str, Any], expected: list[str]) -> None:
     assert levels(place.judge_disk(replace(DISK, **change))) == expected
 
 
+def test_that_claiming_stopped_for_lack_of_room_is_told(shell: Shell) -> None:
+    # given
+    shell.submit("true")
+    shell.queue.mark_full("less than 500 MiB are free")
+
+    # then without a conductord nobody knows whether it is so still
+    assert ("warning", "conductord claimed nothing any more, less than 500 MiB are free") in told(signs(shell), "space")
+    assert level(place.judge_full("less than 500 MiB are free", runs=True)) == "wrong"
+
+
 def test_limits_are_judged_by_what_the_workers_need() -> None:
     assert level(limits.judge_files(1024, 3, "x")) == "ok"
     assert level(limits.judge_files(100, 3, "x")) == "warning"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from conductor.cli.doctoring.case import Case
@@ -41,6 +42,8 @@ def look_at_home(case: Case) -> Iterator[Sign]:
     else:
         yield judge_format(path, _format_in(Layout(case.home).version))
     yield from judge_disk(disk_of(path))
+    with suppress(OSError):
+        yield judge_full(os.readlink(Layout(case.home).full), runs=bool(case.status))
 
 
 def disk_of(path: str) -> Disk:
@@ -86,6 +89,16 @@ def judge_disk(disk: Disk) -> Iterator[Sign]:
             wrong_below=1_000,
             remedy=f"remove files on the disk of {disk.path}: each task keeps about ten",
         )
+
+
+def judge_full(reason: str, *, runs: bool) -> Sign:
+    """`reason`: why conductord stopped claiming. It alone looks whether there is room again."""
+    if runs:
+        remedy = "`conductor clean` makes room, then it goes on by itself"
+        return wrong("space", f"conductord claims nothing, {reason}", remedy)
+    return warning(
+        "space", f"conductord claimed nothing any more, {reason}", "start it: it looks whether that is so still"
+    )
 
 
 def judge_format(path: str, version: int | None) -> Sign:
