@@ -64,11 +64,10 @@ def clean(layout: Layout, settings: Settings, wanted: Wanted, rest: Rest = no_re
     """Removes it, and what a clean that was killed had begun to remove."""
     with _old_runs(layout.home, settings, wanted) as (store, runs):
         cleaner = _cleaner(layout)
-        tasks = cleaner.remove(cleaner.choose(_choice(wanted, store)))
         if store is not None:
             _forget(store, runs, layout.home, cleaner)
-    freed, refused = cleaner.delete(rest)
-    return Cleaned(tasks, len(runs), freed, refused)
+        tasks, freed, refused = cleaner.clean(cleaner.choose(_choice(wanted, store)), rest)
+        return Cleaned(tasks, len(runs), freed, refused)
 
 
 def _forget(store: Store, runs: Iterable[Run], home: Home, cleaner: Cleaner) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -27,6 +28,7 @@ from conductor.queue.records import read_record, verdict_of
 from conductor.queue.trash import Rest, Trash, no_rest, size_of
 
 _UNDER_ONE_LOCK = 16
+_AT_ONCE = 512
 _AFTER_FIELD = b"after="
 
 
@@ -80,13 +82,23 @@ class Cleaner:
         """Bytes on disk."""
         return size_of(self._home.task(old.task_id))
 
+    def clean(self, tasks: Iterable[Old], rest: Rest = no_rest) -> tuple[int, int, int]:
+        """Removes and deletes by pieces, so that room comes soon and a million names are never in memory at once:
+        (tasks that went, bytes freed, names that could not be deleted)."""
+        removed, freed, left = 0, 0, iter(tasks)
+        while some := list(islice(left, _AT_ONCE)):
+            removed += self.remove(some)
+            freed += self.delete(rest)[0]
+        self._remove_nameless_dead()
+        more, refused = self.delete(rest)
+        return removed, freed + more, refused
+
     def remove(self, tasks: Iterable[Old]) -> int:
-        """Renames them into the trash, as far as that is still right; how many went. `trash.empty` frees the room."""
+        """Renames them into the trash, as far as that is still right; how many went."""
         removed, left = 0, iter(tasks)
         while some := [old.task_id for old in islice(left, _UNDER_ONE_LOCK)]:
             with self._files.lock:
                 removed += self._remove_some(some)
-        self._remove_nameless_dead()
         return removed
 
     def delete(self, rest: Rest = no_rest) -> tuple[int, int]:
@@ -96,14 +108,23 @@ class Cleaner:
     def _ended_before(self, choice: Choice) -> Iterator[Old]:
         with os.scandir(self._home.tasks) as entries:
             for entry in entries:
-                if entry.stat(follow_symlinks=False).st_mtime >= choice.before or not ID_PATTERN.fullmatch(entry.name):
-                    continue  # a folder is touched when its task ends, or later
-                record = self._last_record(entry.name)
-                if record is None or (choice.statuses and record["status"] not in choice.statuses):
+                if not ID_PATTERN.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                     continue
-                ended = datetime.fromisoformat(record["ended"]).timestamp()
-                if ended < choice.before and self._is_over(entry.name, record):
-                    yield Old(ended, entry.name)
+                with suppress(FileNotFoundError):  # another cleans too
+                    touched = entry.stat(follow_symlinks=False).st_mtime  # when its task ended, or later
+                    old = self._judged(entry.name, touched, choice) if touched < choice.before else None
+                    if old is not None:
+                        yield old
+
+    def _judged(self, task_id: str, touched: float, choice: Choice) -> Old | None:
+        record = self._last_record(task_id)
+        if record is None or (choice.statuses and record["status"] not in choice.statuses):
+            return None
+        try:
+            ended = datetime.fromisoformat(record["ended"]).timestamp()
+        except (KeyError, TypeError, ValueError):  # an agent's own doing
+            ended = touched
+        return Old(ended, task_id) if ended < choice.before and self._is_over(task_id, record) else None
 
     def _last_record(self, task_id: str) -> dict[str, Any] | None:
         last = self._files.last_attempt(task_id)

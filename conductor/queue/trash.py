@@ -47,6 +47,8 @@ class Trash:
                 began = time.monotonic()
                 try:
                     freed += self._delete(f"{self._path}/{name}")
+                except FileNotFoundError:
+                    continue  # another deletes too
                 except OSError:
                     refused.add(name)
                 rest(time.monotonic() - began)

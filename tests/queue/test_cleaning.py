@@ -11,6 +11,7 @@ import pytest
 from conductor.domain.errors import BadTask
 from conductor.domain.outcome import Outcome, Status
 from conductor.domain.view import Ended, Queued, Running, Waiting
+from conductor.queue import cleaning
 from conductor.queue.cleaning import Choice, Cleaner
 from conductor.queue.trash import Trash, size_of
 from conductor.testing.clock import ManualClock
@@ -44,10 +45,9 @@ class Room:
         """The ids that went."""
         before = set(self.ids())
         chosen = list(self.cleaner.choose(choice))
-        removed = self.cleaner.remove(chosen)
-        self.cleaner.delete()
+        removed, _, refused = self.cleaner.clean(chosen)
         gone = sorted(before - set(self.ids()))
-        assert removed == len(gone) == len(chosen)
+        assert (removed, refused) == (len(gone), 0) == (len(chosen), 0)
         return gone
 
     def ids(self) -> list[str]:
@@ -234,8 +234,7 @@ def test_wherever_a_clean_is_killed_each_task_is_whole_or_gone_and_the_next_clea
             is_there = os.path.isdir(room.layout.home.task(task_id))
             assert room.state(task_id) is (Ended if is_there else None)
         assert {view.task_id for view in room.queue.tasks() if isinstance(view, Ended)} <= set(room.ids())
-        room.cleaner.remove(room.cleaner.choose(EVERYTHING))
-        room.cleaner.delete()
+        room.cleaner.clean(room.cleaner.choose(EVERYTHING))
         assert (room.ids(), room.left_over()) == ([], [])
 
 
@@ -298,3 +297,45 @@ def test_a_size_is_what_deleting_frees(room: Room) -> None:
 
     assert room.cleaner.delete() == (size, 0)
     assert size > 1_000_000
+
+
+def test_what_is_no_task_of_ours_and_what_an_agent_forged_stops_no_clean(room: Room) -> None:
+    # given
+    room.run("one")
+    room.run("forged")
+    Path(room.layout.home.tasks, "README").write_text("a file of a person")
+    Path(room.layout.home.tasks, "link").symlink_to(room.folder)
+    record = Path(room.layout.home.attempt("forged", 1), "result.json")
+    record.write_text(record.read_text().replace("2027-01-15T08:00:02.500Z", "long ago"))
+
+    # when, then
+    assert room.clean() == ["forged", "one"]
+    assert sorted(room.ids()) == ["README", "link"]
+
+
+def test_two_cleans_at_once_do_no_harm(room: Room) -> None:
+    # given one that is in its middle
+    for number in range(5):
+        room.run(f"t{number}")
+    slow = room.cleaner.choose(EVERYTHING)
+    first = next(slow)
+
+    # when another one comes in between
+    other = Cleaner(room.queue._files)
+    assert other.clean(other.choose(EVERYTHING))[0] == 5
+
+    # then
+    assert room.cleaner.clean([first, *slow]) == (0, 0, 0)
+
+
+def test_many_are_removed_and_deleted_by_pieces(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "_AT_ONCE", 3)
+    for number in range(10):
+        room.run(f"t{number}")
+    in_trash: list[int] = []
+
+    def look(_seconds: float) -> None:
+        in_trash.append(len(os.listdir(room.cleaner.trash._path)))
+
+    assert room.cleaner.clean(room.cleaner.choose(EVERYTHING), look)[0] == 10
+    assert max(in_trash) <= 6
