@@ -8,7 +8,9 @@ import socket
 from fnmatch import fnmatch
 from pathlib import Path
 
-from conductor.domain.exits import CliExit, WorkerExit
+from conductor.domain.exits import CliExit, DaemonExit, WorkerExit
+from conductor.domain.home import Home
+from conductor.queue.layout import Layout
 from tests.handbook.walk import Block, Shell, blocks, lacking
 from tests.support import REPOSITORY
 
@@ -82,6 +84,17 @@ def is_told(path: str) -> bool:
     return any(fnmatch(path, pattern) or fnmatch(path, pattern + "/*") for pattern in patterns)
 
 
+def test_every_name_that_the_code_knows_in_a_home_is_told() -> None:
+    home = Home("/home")
+    properties = [name for name, value in vars(Home).items() if isinstance(value, property)]
+    known = [*(getattr(home, name) for name in properties), *vars(Layout(home)).values()]
+
+    paths = {path.removeprefix("/home/") for path in known if isinstance(path, str)}
+
+    assert {"conductor.db", "shared.sock", "queue/finishing"} <= paths
+    assert {path for path in paths if not is_told(path)} == set()
+
+
 def test_few_commands_cannot_be_run_and_each_has_its_reason() -> None:
     left_out = [block for block in console() if block.elsewhere]
 
@@ -105,7 +118,7 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
         if "|---" in table
     ]
 
-    assert tables == [set(map(int, CliExit)), {0, 1, 70, 78}, set(map(int, WorkerExit))]
+    assert tables == [set(map(int, CliExit)), set(map(int, DaemonExit)), set(map(int, WorkerExit))]
 
 
 def test_every_link_leads_to_a_heading_or_a_file() -> None:
