@@ -68,6 +68,10 @@ class PlanningPhase:
         path = f"{self._tools.folder}/context/{view.task_id}.answer.txt"
         replace_file(path, answer.encode("utf-8", "replace"))
         delegation = replace(delegation, worktree=path)
+        if self._board.run.status is not RunStatus.PLANNING:
+            # Killed after the plan was written: what was asked and done since then stands.
+            self._task.over(delegation, DelegationState.COMPLETED)
+            return
         if not answer:
             self._task.over(delegation, DelegationState.FAILED, delegation.reason or "it gave no answer")
             return
