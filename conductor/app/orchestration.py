@@ -99,9 +99,16 @@ def reopen_run(home: Home, store: Store, run_id: str) -> bool:
     if run is None:
         raise NoSuchRun(run_id)
     if run.is_over:  # nobody else writes it now
-        again = replace(run, status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=(), reason="", ended=0.0)
-        store.save(Changes(replace(again, spent_seconds=0.0)))
+        store.save(Changes(_reopened(run, approved=store.wish(run_id).approved)))
     return ring_orchestrator(home, run.project)
+
+
+def _reopened(run: Run, approved: int) -> Run:
+    """It asks on where it was ended before anybody said yes: wishing something of a step is no yes to the rest."""
+    again = replace(run, reason="", ended=0.0, spent_seconds=0.0)
+    if run.asks is not Asks.NOTHING and approved < run.asked:
+        return replace(again, status=RunStatus.WAITING)
+    return replace(again, status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=())
 
 
 def ring_orchestrator(home: Home, project: str) -> bool:

@@ -126,14 +126,10 @@ class Driver:
             self._all_over()
 
     def _unseen(self) -> tuple[str, ...]:
-        plan = Plan(
-            self.run.title,
-            tuple(state.step for state in self.board.states.values()),
-            check=self.run.check,
-            from_model=self.run.from_model,
-        )
         if self.run.asked or not self.run.from_model:
             return ()
+        steps = tuple(state.step for state in self.board.states.values())
+        plan = Plan(self.run.title, steps, check=self.run.check, from_model=True)
         found = unseen_commands(plan, self._rules.allow_commands)
         return tuple(f"{one.step_id or 'check'}: {one.command}" for one in found)
 
@@ -177,6 +173,10 @@ class Driver:
             )
         if self.run.status is not RunStatus.RUNNING:
             raise UsageError(f"run {self.run.id} is {self.run.status.value}: nothing of it can start now")
+        ask = before_start(self.run, self._unseen())
+        if ask is not None:
+            self._wait_for_person(ask)
+            raise UsageError(f"run {self.run.id} asks first: `conductor approve {self.run.id}` shows what for")
         if not self._is_open:
             self._begin()
         step = self.board.schedule.take_this(step_id)
