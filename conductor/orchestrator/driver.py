@@ -289,6 +289,7 @@ class Driver:
         self.board.note("run_ending", status=status.value, reason=reason)
         for item in self._queue.drop(self.run.id):
             item.done(Refused(f"the run was ended: {reason}"))
+        self._finishing.stop()
         self._rounds.cancel_all(reason)
         self._end_when_quiet()
 

@@ -162,6 +162,8 @@ class Finishing:
         if self._is_published or self._refused or not (self._rules.push or self._rules.pull_request):
             return True
         if not self._publishing:
+            if self._tools.publisher.is_busy():  # with another run of the project
+                return False
             self._publishing = True
             self._tools.publisher.start(self._publication(), f"{self._tools.folder}/publish/{self._board.run.id}")
         published = self._tools.publisher.take()
@@ -175,6 +177,12 @@ class Finishing:
             where = f"on branch {self._board.run.branch}" if self._rules.pull_request else "merged"
             self._refused = f"everything is {where}, but not published: {published.reason}"
         return True
+
+    def stop(self) -> None:
+        """The run is ended: nothing more of it is pushed."""
+        if self._publishing and not self._is_published:
+            self._tools.publisher.stop()
+            self._is_published = True
 
     def _publication(self) -> Publication:
         repository, run = self._tools.repository, self._board.run

@@ -343,6 +343,9 @@ class Published:
 class Publisher(Protocol):
     """Pushes and opens pull requests, one publication at a time, without holding up the caller."""
 
+    def is_busy(self) -> bool:
+        """One goes on, or nobody has taken yet what became of it: another has to wait."""
+
     def start(self, what: Publication, folder: str) -> None:
         """`folder`: where logs and the pull request's text are written."""
 
@@ -352,7 +355,8 @@ class Publisher(Protocol):
     def take(self) -> Published | None:
         """What became of it, once; None: it goes on, or there is nothing."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Ends what goes on, and forgets what became of it."""
 
 
 class ProjectMirror(Protocol):

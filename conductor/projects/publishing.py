@@ -109,6 +109,10 @@ class Publisher:
         self._folder = ""
         self._count = 0
 
+    def is_busy(self) -> bool:
+        """One goes on, or nobody has taken yet what became of it: another has to wait."""
+        return self._steps is not None or self._over is not None
+
     def start(self, what: Publication, folder: str) -> None:
         """`folder`: where logs and the pull request's text are written."""
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -131,8 +135,9 @@ class Publisher:
         return over
 
     def stop(self) -> None:
+        """Ends what goes on, and forgets what became of it."""
         self._kept.stop()
-        self._steps = None
+        self._steps = self._over = None
 
     def _go_on(self, end: CommandEnd | None) -> None:
         assert self._steps is not None  # started

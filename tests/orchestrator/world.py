@@ -27,6 +27,7 @@ from conductor.ports.orchestration import (
     Merged,
     Publication,
     Published,
+    Publisher,
     Taken,
     Worktree,
 )
@@ -201,6 +202,9 @@ class PlainRouter:
 
 
 class NoPublisher:
+    def is_busy(self) -> bool:
+        return False
+
     def start(self, what: Publication, folder: str) -> None:
         raise AssertionError("nothing is to be published")
 
@@ -211,6 +215,37 @@ class NoPublisher:
         return None
 
     def stop(self) -> None: ...
+
+
+class SlowPublisher:
+    """Publishes one after the other, each for as many looks as `looks` says."""
+
+    def __init__(self, looks: int) -> None:
+        self.published: list[str] = []
+        self._looks = looks
+        self._left = 0
+        self._branch = ""
+
+    def is_busy(self) -> bool:
+        return bool(self._branch)
+
+    def start(self, what: Publication, folder: str) -> None:
+        assert not self._branch, "one publication at a time"
+        self._branch, self._left = what.branch, self._looks
+
+    def fileno(self) -> int:
+        return -1
+
+    def take(self) -> Published | None:
+        self._left -= 1
+        if not self._branch or self._left > 0:
+            return None
+        self.published.append(self._branch)
+        self._branch = ""
+        return Published(True, f"https://example.com/{self.published[-1]}/pull/1")
+
+    def stop(self) -> None:
+        self._branch = ""
 
 
 class NoMirror:
@@ -244,6 +279,7 @@ class World:
         self.check = "make test"
         self.router = PlainRouter()
         self.fuse = Fuse()
+        self.publisher: Publisher = NoPublisher()
         self.emitted: list[str] = []
         self.told: list[Any] = []
         self.limited: Callable[[Any], str] = lambda spec: ""
@@ -328,7 +364,7 @@ class World:
             queue=Fused(self.queue, self.fuse),
             router=self.router,
             checks=checks,
-            publisher=NoPublisher(),
+            publisher=self.publisher,
             feed=_Feed(self),
             teller=self._hear,
             log=_Silence(),

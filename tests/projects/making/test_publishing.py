@@ -46,9 +46,12 @@ class Office:
     def order(self, **changes: str) -> Publication:
         return replace(Publication(str(self.ours), "origin", self.head, "main"), **changes)  # type: ignore[arg-type]
 
-    def publish(self, what: Publication, path: str = ENVIRONMENT["PATH"], **more: str) -> Published:
+    def publisher(self, path: str = ENVIRONMENT["PATH"], **more: str) -> Publisher:
         kept = KeptProcess(f"o0-{os.getpid()}-1-{os.urandom(4).hex()}")
-        publisher = Publisher(kept, {**ENVIRONMENT, "PATH": path, "HOME": str(self.folder), **more})
+        return Publisher(kept, {**ENVIRONMENT, "PATH": path, "HOME": str(self.folder), **more})
+
+    def publish(self, what: Publication, path: str = ENVIRONMENT["PATH"], **more: str) -> Published:
+        publisher = self.publisher(path, **more)
         publisher.start(what, str(self.folder / "logs"))
 
         def taken() -> Published | None:
@@ -75,6 +78,22 @@ def test_the_target_is_pushed_and_nothing_else(office: Office) -> None:
     assert office.publish(office.order()) == Published(True)
 
     assert git(office.bare, "for-each-ref", "--format=%(refname) %(objectname)") == f"refs/heads/main {office.head}"
+
+
+def test_a_publisher_is_busy_until_its_answer_is_taken_or_it_is_stopped(office: Office) -> None:
+    publisher = office.publisher()
+    assert not publisher.is_busy()
+
+    publisher.start(office.order(), str(office.folder / "logs"))
+    assert publisher.is_busy()
+    assert eventually(publisher.take, what="the publication's end").pushed
+    assert not publisher.is_busy()
+
+    publisher.start(office.order(remote="-x"), str(office.folder / "logs"))
+    assert publisher.is_busy()
+    publisher.stop()
+    assert not publisher.is_busy()
+    assert publisher.take() is None
 
 
 def test_what_came_onto_the_branch_after_the_run_is_not_pushed(office: Office) -> None:
