@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from conductor.app.stores import open_store
 from conductor.domain.errors import NoSuchProject, NoSuchRun, UsageError
 from conductor.domain.plan import Plan
-from conductor.domain.run import Asks, Changes, Project, Run, RunAutonomy, RunStatus, StepState
+from conductor.domain.run import Changes, Project, Run, RunAutonomy, RunStatus, StepState, reopened
 from conductor.kit.ids import stamped_id
 from conductor.ports.orchestration import Choice, Store
 
@@ -99,16 +99,8 @@ def reopen_run(home: Home, store: Store, run_id: str) -> bool:
     if run is None:
         raise NoSuchRun(run_id)
     if run.is_over:  # nobody else writes it now
-        store.save(Changes(_reopened(run, approved=store.wish(run_id).approved)))
+        store.save(Changes(reopened(run, approved=store.wish(run_id).approved)))
     return ring_orchestrator(home, run.project)
-
-
-def _reopened(run: Run, approved: int) -> Run:
-    """It asks on where it was ended before anybody said yes: wishing something of a step is no yes to the rest."""
-    again = replace(run, reason="", ended=0.0, spent_seconds=0.0)
-    if run.asks is not Asks.NOTHING and approved < run.asked:
-        return replace(again, status=RunStatus.WAITING)
-    return replace(again, status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=())
 
 
 def ring_orchestrator(home: Home, project: str) -> bool:

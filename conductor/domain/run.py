@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -286,6 +286,15 @@ class Changes:
     steps: tuple[StepState, ...] = ()
     delegations: tuple[Delegation, ...] = ()
     activity: tuple[Activity, ...] = ()
+
+
+def reopened(run: Run, approved: int) -> Run:
+    """The run that was over as it goes on. It asks on where it ended before anybody said yes: wishing something of a
+    step is no yes to the rest. `approved`: `Wish.approved`."""
+    again = replace(run, reason="", ended=0.0, spent_seconds=0.0)
+    if run.asks is not Asks.NOTHING and approved < run.asked:
+        return replace(again, status=RunStatus.WAITING)
+    return replace(again, status=RunStatus.RUNNING, asks=Asks.NOTHING, asked_for=())
 
 
 def task_id_of(run_id: str, step_id: str, round_number: int) -> str:

@@ -51,6 +51,7 @@ class Driver:
         self._finishing = Finishing(tools, rules, board, queue)
         self._ending: tuple[RunStatus, str] | None = None
         self._is_open = False
+        self._is_broken = False
 
     @property
     def run(self) -> Run:
@@ -62,6 +63,7 @@ class Driver:
         try:
             yield
         except RepositoryBroken as error:
+            self._is_broken = True
             if self._ending is None and not self.run.is_over:
                 self.end(RunStatus.FAILED, str(error))
 
@@ -95,6 +97,8 @@ class Driver:
     # -- one pass
 
     def tick(self) -> None:
+        if self.run.is_over:  # it may be reopened already: nothing more is written of it here
+            return
         if self._ending is not None:
             self._end_when_quiet()
             return
@@ -201,7 +205,10 @@ class Driver:
     # -- people
 
     def obey(self, wish: Wish) -> None:
-        if wish.stop and self._ending is None and not self.run.is_over:
+        """While it ends, nothing is obeyed: `is_wanted_again` tells of what is wished then."""
+        if self._ending is not None or self.run.is_over:
+            return
+        if wish.stop:
             self.end(RunStatus.STOPPED, _STOPPED)
             return
         if self.run.status is RunStatus.WAITING and wish.approved >= self.run.asked:
@@ -211,6 +218,12 @@ class Driver:
         if wish.accept or wish.again:
             with self._over_if_broken():
                 self._grant(wish)
+
+    def is_wanted_again(self) -> bool:
+        """Whether a person wished something of a step while the run came to its end: it goes on then. Not where the
+        repository is what ended it: that has to be put right first."""
+        wish = self._tools.store.wish(self.run.id)
+        return bool(wish.accept or wish.again) and not wish.stop and not self._is_broken
 
     def _grant(self, wish: Wish) -> None:
         if not self._is_open:

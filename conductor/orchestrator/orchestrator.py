@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from conductor.domain.errors import NoSuchRun
 from conductor.domain.overlap import FilesInUse
-from conductor.domain.run import Run, RunStatus
+from conductor.domain.run import Changes, Run, RunStatus, reopened
 from conductor.domain.view import Ended
 from conductor.kit.durable import replace_file
 from conductor.kit.signals import SignalPipe
@@ -179,6 +179,13 @@ class Orchestrator:
                 self._tools.mirror.finish(
                     board.run, list(board.states.values()), list(board.latest.values()), board.paths
                 )
+                if driver.is_wanted_again():
+                    self._reopen(driver.run)
+
+    def _reopen(self, run: Run) -> None:
+        """Whoever wished saw it before its end, and left it to us."""
+        self._tools.store.save(Changes(reopened(run, self._tools.store.wish(run.id).approved)))
+        self._seen_version = -1
 
     def _start_steps(self) -> None:
         """One step of each run in turn, while there is room."""
