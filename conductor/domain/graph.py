@@ -142,10 +142,11 @@ class Graph:
         self._blocked[index] = True
         return [self._ids[found] for found in sorted(self._block_from([index]))]
 
-    def revive(self, step_id: str) -> list[str]:
-        """The step will be tried anew after `fail`: what is blocked no longer, in the order of the plan, itself
-        included. Costs as much as making the graph."""
-        self._failed.pop(self._index[step_id], None)
+    def revive(self, *step_ids: str) -> list[str]:
+        """These will be tried anew after `fail`: what is blocked no longer, in the order of the plan, those of them
+        included that nothing else blocks. Costs as much as making the graph, however many they are."""
+        for step_id in step_ids:
+            self._failed.pop(self._index[step_id], None)
         before = self._blocked
         self._block_anew()
         return [self._ids[index] for index, was in enumerate(before) if was and not self._blocked[index]]

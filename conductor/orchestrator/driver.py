@@ -229,11 +229,13 @@ class Driver:
         if not self._is_open:
             self._begin()
         self._rounds.wait_again()
-        for wanted, deed in ((wish.accept, self._rounds.accept), (wish.again, self._rounds.again)):
-            for step_id in wanted:
-                if step_id in self.board.states:
-                    deed(step_id)
-                self._tools.store.granted(self.run.id, step_id)
+        for step_id in wish.accept:
+            if step_id in self.board.states:
+                self._rounds.accept(step_id)
+            self._tools.store.granted(self.run.id, step_id)
+        self._rounds.again([step_id for step_id in wish.again if step_id in self.board.states])
+        for step_id in wish.again:
+            self._tools.store.granted(self.run.id, step_id)
 
     def _wait_for_person(self, ask: Ask) -> None:
         self.board.note("run_asks", what=ask.what.value, about=list(ask.about[:50]))

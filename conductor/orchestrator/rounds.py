@@ -177,24 +177,29 @@ class Rounds:
         self._board.schedule.occupy(step_id)
         self._returned(delegation)
 
-    def again(self, step_id: str) -> None:
-        """A step that was given up is tried anew, and what waited for it waits again."""
-        if self._board.states[step_id].status not in _GIVEN_UP:
-            return
-        self._board.note("step_tried_anew", step_id)
-        self._wait_again(step_id, bounces=0)
+    def again(self, step_ids: Sequence[str]) -> None:
+        """Steps that were given up are tried anew, and what waited for them waits again."""
+        wanted = [one for one in step_ids if self._board.states[one].status in _GIVEN_UP]
+        for step_id in wanted:
+            self._board.note("step_tried_anew", step_id)
+        self._wait_again(wanted, bounces=0)
 
     def wait_again(self) -> None:
         """What was cancelled with its run, before it had begun, waits again: the run goes on."""
-        for state in self._board.in_status(StepStatus.CANCELLED):
-            if not state.round:
-                self._wait_again(state.step.id, reason="")
+        cancelled = self._board.in_status(StepStatus.CANCELLED)
+        self._wait_again([state.step.id for state in cancelled if not state.round], reason="")
 
-    def _wait_again(self, step_id: str, **fields: Any) -> None:
-        may_come, freed = self._board.schedule.tried_anew(step_id)
-        status = StepStatus.PENDING if may_come else StepStatus.BLOCKED
-        self._board.set_steps([step_id], status=status, ended=0.0, **fields)
-        self._board.set_steps(freed, status=StepStatus.PENDING, reason="", ended=0.0)
+    def _wait_again(self, step_ids: Sequence[str], **fields: Any) -> None:
+        """At once, however many they are: looking for what they free costs as much as the plan is long."""
+        if not step_ids:
+            return
+        freed = dict.fromkeys(self._board.schedule.tried_anew(step_ids))
+        may_come = [one for one in step_ids if one in freed]
+        self._board.set_steps(may_come, status=StepStatus.PENDING, ended=0.0, **fields)
+        may_not = [one for one in step_ids if one not in freed]
+        self._board.set_steps(may_not, status=StepStatus.BLOCKED, ended=0.0, **fields)
+        others = freed.keys() - set(step_ids)
+        self._board.set_steps(others, status=StepStatus.PENDING, reason="", ended=0.0)
 
     def _revive(self, step_id: str) -> None:
         freed = self._board.schedule.revived(step_id)

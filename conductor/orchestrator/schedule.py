@@ -84,21 +84,18 @@ class Schedule:
 
     def revived(self, step_id: str) -> list[str]:
         """It comes after all; which others wait again."""
-        freed = [one for one in self._graph.revive(step_id) if one != step_id]
+        return self._wait([one for one in self._graph.revive(step_id) if one != step_id])
+
+    def tried_anew(self, step_ids: Sequence[str]) -> list[str]:
+        """Those that were given up are wanted after all; which steps wait again: of these the ones that may come,
+        which they may not while something that they depend on will not, and what waited for them."""
+        return self._wait(self._graph.revive(*step_ids))
+
+    def _wait(self, freed: list[str]) -> list[str]:
         self._waiting.update(freed)
         ready = set(self._graph.ready())
         self._offer(one for one in freed if one in ready)
         return freed
-
-    def tried_anew(self, step_id: str) -> tuple[bool, list[str]]:
-        """One that was given up is wanted after all. Whether it may come, which it may not while something that it
-        depends on will not; and which others wait again."""
-        freed = self.revived(step_id)
-        if self._graph.is_blocked(step_id):
-            return False, freed
-        self._waiting.add(step_id)
-        self._offer(one for one in self._graph.ready() if one == step_id)
-        return True, freed
 
     def occupy(self, step_id: str) -> None:
         """It is in progress: its files are in use."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conductor.app.orchestration import reopen_run
+from conductor.domain.graph import Graph
 from conductor.domain.home import Home
 from conductor.domain.outcome import Outcome
 from conductor.domain.run import Run, RunStatus
@@ -93,3 +94,42 @@ def test_a_run_that_is_retried_and_then_stopped_while_it_ends_stays_stopped(endi
 
     assert _run(ending).status is RunStatus.STOPPED
     assert ending.merged() == []
+
+
+def test_what_two_failures_block_waits_again_when_both_are_retried(tmp_path: Path, home: Home) -> None:
+    world = World(str(tmp_path))
+    world.outcome = lambda task: Outcome.FAILED if task.endswith(("a.1", "b.1")) else Outcome.SUCCESS
+    world.run(step("a", agent="first"), step("b", agent="first"), step("c", "a", "b"))
+    world.go()
+
+    _retry(world, home, "a")
+    world.go()
+    assert world.statuses() == {"a": "completed", "b": "failed", "c": "blocked"}
+
+    _retry(world, home, "b")
+    world.go()
+    assert world.statuses() == {"a": "completed", "b": "completed", "c": "completed"}
+
+
+@pytest.mark.parametrize("again", [["s0"], [f"s{number}" for number in range(40)]])
+def test_what_it_costs_to_go_on_does_not_grow_with_the_square_of_the_plan(
+    tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch, again: list[str]
+) -> None:
+    world = World(str(tmp_path), Rules(wip=0))
+    world.run(*(step(f"s{number}") for number in range(40)))
+    world.tick()
+    world.store.stop("r-aaaaaaaa")
+    world.go()
+    looked: list[int] = []
+    revive = Graph.revive
+
+    def counted(graph: Graph, *step_ids: str) -> list[str]:
+        looked.append(len(step_ids))
+        return revive(graph, *step_ids)
+
+    monkeypatch.setattr(Graph, "revive", counted)
+    _retry(world, home, *again)
+    world.go(lambda: _run(world).status is RunStatus.RUNNING and not world.store.wish("r-aaaaaaaa").again)
+
+    assert set(world.statuses().values()) == {"pending"}
+    assert looked == [40]
