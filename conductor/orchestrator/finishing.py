@@ -142,6 +142,8 @@ class Finishing:
     def _advance(self, merged: Merged) -> bool:
         assert self._tools.repository is not None  # only runs with git land
         landed = self._tools.repository.finish_landing(self._board.run, merged)
+        if landed.is_overtaken:  # somebody was faster: onto what is there now, checked again
+            return False
         self._refused = "" if landed.commit else landed.reason
         self._landed_commit = landed.commit
         self._board.note("run_landed" if landed.commit else "landing_refused", reason=landed.reason or landed.checkout)

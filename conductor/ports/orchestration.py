@@ -165,6 +165,8 @@ class Landed:
     reason: str = ""
     checkout: str = ""
     """What was done with the main checkout, for a person."""
+    is_overtaken: bool = False
+    """It did not land because the target is elsewhere by now: it can land there."""
 
 
 @dataclass(frozen=True, slots=True)

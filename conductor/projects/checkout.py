@@ -24,17 +24,21 @@ def move_target(place: Place, run: Run, merged: Merged) -> Landed:
     if there == merged.commit or _is_ancestor(place, merged.commit, there):
         return Landed(merged.commit, checkout="it was there already")
     if there != merged.tip:
-        return Landed("", f"{run.target} was moved by somebody meanwhile")
+        return _overtaken(run)
     holder = _holder(place, target)
     if not holder:
         note_landing(place, target, merged.tip, merged.commit)
         moved = place.move(target, merged.commit, merged.tip)
         if not moved:
-            return Landed("", f"{run.target} was moved by somebody meanwhile")
+            return _overtaken(run)
         return Landed(merged.commit, checkout=f"nobody had {run.target} checked out")
     if holder != place.workspace:
         return _left_to_person(place, run, merged, holder, f"{run.target} is checked out in {holder}")
     return _bring_along(place, run, merged, target)
+
+
+def _overtaken(run: Run) -> Landed:
+    return Landed("", f"{run.target} was moved by somebody meanwhile", is_overtaken=True)
 
 
 def _bring_along(place: Place, run: Run, merged: Merged, target: str) -> Landed:

@@ -29,6 +29,17 @@ def test_steps_are_merged_in_the_order_of_their_dependencies(world: World) -> No
     assert not world.repository.worktrees
 
 
+def test_a_run_that_somebody_overtakes_lands_on_what_is_there_then_and_is_checked_again(world: World) -> None:
+    world.repository.overtaken = 2
+    world.run(step("a"))
+
+    world.go()
+
+    assert world.store.run("r-aaaaaaaa").status is RunStatus.COMPLETED  # type: ignore[union-attr]
+    assert world.repository.target == ["r-aaaaaaaa"]
+    assert world.checks.ran == 1 + 3
+
+
 def test_a_run_without_git_needs_no_repository(tmp_path: Path) -> None:
     world = World(str(tmp_path), isolated=False)
     world.run(step("a"), step("b", "a"))

@@ -89,6 +89,8 @@ class PlainRepository:
     held: Callable[[str], tuple[str, ...]] = lambda task_id: ()
     conflicts: Callable[[str, list[str]], bool] = lambda task_id, merged: False
     checking: str = ""
+    overtaken: int = 0
+    """How often somebody moves the target before a run lands."""
 
     def open_run(self, run: Run) -> Run:
         self.branches.setdefault(run.id, [])
@@ -149,6 +151,9 @@ class PlainRepository:
         return Merged(f"land|{run.id}", "target", is_empty=run.id in self.target)
 
     def finish_landing(self, run: Run, merged: Merged) -> Landed:
+        if self.overtaken:
+            self.overtaken -= 1
+            return Landed("", "main was moved", is_overtaken=True)
         if run.id not in self.target:
             self.target.append(run.id)
         return Landed("landed")
@@ -280,6 +285,7 @@ class World:
         self.router = PlainRouter()
         self.fuse = Fuse()
         self.publisher: Publisher = NoPublisher()
+        self.checks = PlainChecks(self.repository, lambda commit: self.passes(commit))  # noqa: PLW0108
         self.emitted: list[str] = []
         self.told: list[Any] = []
         self.limited: Callable[[Any], str] = lambda spec: ""
@@ -356,14 +362,14 @@ class World:
 
     def _tools(self) -> Tools:
         os.makedirs(self.folder, exist_ok=True)
-        checks = PlainChecks(self.repository, lambda commit: self.passes(commit))  # noqa: PLW0108
+        self.checks.stop()  # those of an orchestrator that was killed end with it
         return Tools(
             project="demo",
             folder=self.folder,
             store=Fused(self.store, self.fuse),
             queue=Fused(self.queue, self.fuse),
             router=self.router,
-            checks=checks,
+            checks=self.checks,
             publisher=self.publisher,
             feed=_Feed(self),
             teller=self._hear,

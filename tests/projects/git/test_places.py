@@ -124,6 +124,21 @@ def test_a_main_checkout_with_changes_is_left_alone_and_the_branch_is_kept(works
     assert (workspace / "src/one.txt").read_text() == "one\n"
 
 
+def test_a_target_that_somebody_moved_while_the_run_was_checked_is_landed_on_anew(workspace: Path, hand: Hand) -> None:
+    hand.bring("one", {"src/one.txt": "one\n"})
+    merged = hand.repository.land(hand.run)
+    assert isinstance(merged, Merged)
+    git(workspace, "commit", "-q", "--allow-empty", "-m", "somebody else's")
+    before = git(workspace, "rev-parse", "main")
+
+    landed = hand.repository.finish_landing(hand.run, merged)
+    assert (landed.commit, landed.is_overtaken) == ("", True)
+    assert git(workspace, "rev-parse", "main") == before
+
+    assert hand.land() == git(workspace, "rev-parse", "main")
+    assert git(workspace, "rev-parse", "main~1") == before
+
+
 @pytest.mark.parametrize("ignored", [False, True])
 def test_an_untracked_file_in_the_way_is_never_overwritten(workspace: Path, hand: Hand, ignored: bool) -> None:
     hand.bring("one", {"new.txt": "from the run\n"})
