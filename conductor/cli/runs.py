@@ -174,8 +174,8 @@ def _ended_as(status: str) -> str:
 def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
     """Tries steps of RUN anew that failed, need review or were cancelled, and with them what they blocked.
 
-    Without STEP all of them: that is how a run goes on that was stopped, ran out of time, lost its repository or
-    could not land.
+    Without STEP all of them: that is how a run goes on that was stopped, ran out of time or lost its repository. One
+    whose steps are all done tries its landing and publishing anew.
 
     \b
     conductor runs retry r-k3f9 parser        that step, and what waits for it
@@ -186,6 +186,7 @@ def retry(home_flag: str | None, run_id: str, step_ids: tuple[str, ...]) -> int:
     desk = open_desk(home_flag)
     run = find_run(desk.store, run_id)
     states = _named(desk, run, step_ids) if step_ids else _given_up(desk, run)
+    desk.store.resume(run.id)
     for state in states:
         desk.store.again(run.id, state.step.id)
     if not reopen_run(desk.layout.home, desk.store, run.id):
@@ -205,12 +206,10 @@ def _named(desk: Desk, run: Run, step_ids: Sequence[str]) -> list[StepState]:
 
 
 def _given_up(desk: Desk, run: Run) -> list[StepState]:
-    """Where every step is done and only the end of the run is not, the last one stands for it: nothing of it is done
-    again, but the run goes on."""
+    """None where all are done and the run still lacks its end: it did not land or was not published."""
     states = desk.store.steps(run.id)
     found = [state for state in states if state.status in _AGAIN]
-    if not found and run.is_over and run.status is not RunStatus.COMPLETED:
-        found = states[-1:]
-    if not found:
+    done = bool(states) and all(state.status is StepStatus.COMPLETED for state in states)
+    if not found and not (done and run.is_over and run.status is not RunStatus.COMPLETED):
         raise UsageError(f"no step of {run.id} failed, needs review or was cancelled: nothing is to be tried anew")
     return found

@@ -73,6 +73,9 @@ class Store(Protocol):
 
     def stop(self, run_id: str) -> None: ...
 
+    def resume(self, run_id: str) -> None:
+        """Takes a `stop` back."""
+
     def approve(self, run_id: str, asked: int) -> None:
         """Says yes to everything that was asked up to the `asked`th time."""
 

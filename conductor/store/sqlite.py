@@ -195,6 +195,10 @@ class SqliteStore:
     def stop(self, run_id: str) -> None:
         self._wish(run_id, "stop")
 
+    def resume(self, run_id: str) -> None:
+        with self._database.writing() as connection:
+            _take_back_stop(connection, run_id)
+
     def approve(self, run_id: str, asked: int) -> None:
         self._wish(run_id, "approve", asked=asked)
 
@@ -213,7 +217,7 @@ class SqliteStore:
             with self._database.writing() as connection:
                 if step_id:  # the last word counts
                     _forget_wishes(connection, run_id, step_id)
-                    connection.execute(delete(WISHES).where(WISHES.c.run_id == run_id, WISHES.c.what == "stop"))
+                    _take_back_stop(connection, run_id)
                 connection.execute(_WISH, {"run_id": run_id, "what": what, "step_id": step_id, "asked": asked})
         except IntegrityError as error:
             self._check_runs({run_id}, error)
@@ -270,3 +274,7 @@ def _limited(wanted: Select[Any], limit: int) -> Select[Any]:
 
 def _forget_wishes(connection: Connection, run_id: str, step_id: str) -> None:
     connection.execute(delete(WISHES).where(WISHES.c.run_id == run_id, WISHES.c.step_id == step_id))
+
+
+def _take_back_stop(connection: Connection, run_id: str) -> None:
+    connection.execute(delete(WISHES).where(WISHES.c.run_id == run_id, WISHES.c.what == "stop"))

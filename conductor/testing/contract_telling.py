@@ -62,6 +62,16 @@ class TellingContract(StoreContractBase):
         running.accept(RUN, "a")
         assert running.wish(RUN) == Wish(RUN, accept=("a",))
 
+    def test_a_stop_can_be_taken_back_alone(self, running: Store) -> None:
+        running.resume(RUN)
+        running.approve(RUN, 1)
+        running.stop(RUN)
+        running.again(RUN, "a")
+        running.stop(RUN)
+        running.resume(RUN)
+
+        assert running.wish(RUN) == Wish(RUN, approved=1, again=("a",))
+
     def test_wishes_of_one_run_are_not_those_of_another(self, running: Store) -> None:
         running.add_run(run("r-other"))
         running.accept("r-other", "a")

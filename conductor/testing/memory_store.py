@@ -153,6 +153,11 @@ class MemoryStore:
     def stop(self, run_id: str) -> None:
         self._wish(run_id, lambda wish: replace(wish, stop=True))
 
+    def resume(self, run_id: str) -> None:
+        with self._shelves.turn:
+            if run_id in self._shelves.wishes:
+                self._wish(run_id, lambda wish: replace(wish, stop=False))
+
     def approve(self, run_id: str, asked: int) -> None:
         self._wish(run_id, lambda wish: replace(wish, approved=max(wish.approved, asked)))
 

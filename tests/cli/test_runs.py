@@ -204,6 +204,31 @@ def test_without_a_step_all_that_was_given_up_is_tried_anew(shell: Shell, calcul
     assert list(calculator.wish(RUN_ID).again) == expected
 
 
+@pytest.mark.parametrize("ended", [RunStatus.STOPPED, RunStatus.NEEDS_REVIEW])
+def test_a_run_whose_steps_are_all_done_goes_on_to_land_and_publish(
+    shell: Shell, orchestra: Orchestra, ended: RunStatus
+) -> None:
+    orchestra.add(a_run(), a_state(a_step("a"), StepStatus.COMPLETED))
+    shell.ok("runs", "stop", RUN_ID)
+    orchestra.end(RUN_ID, ended, reason="not published")
+
+    shell.ok("runs", "retry", RUN_ID)
+
+    assert orchestra.run(RUN_ID).status is RunStatus.RUNNING
+    assert not orchestra.wish(RUN_ID).stop
+
+
+def test_a_run_that_came_to_its_end_is_not_tried_anew(shell: Shell, orchestra: Orchestra) -> None:
+    orchestra.add(a_run(), a_state(a_step("a"), StepStatus.COMPLETED))
+    orchestra.end(RUN_ID, RunStatus.COMPLETED)
+
+    answer = shell("runs", "retry", RUN_ID)
+
+    assert answer.code == 2
+    assert "nothing is to be tried anew" in answer.err
+    assert orchestra.run(RUN_ID).status is RunStatus.COMPLETED
+
+
 def test_a_step_that_is_not_there_is_refused_with_a_near_one(shell: Shell, calculator: Orchestra) -> None:
     answer = shell("runs", "retry", RUN_ID, "dogs")
 

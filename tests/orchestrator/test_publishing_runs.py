@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from conductor.app.orchestration import reopen_run
+from conductor.domain.home import Home
 from conductor.domain.run import Run, RunStatus
 from conductor.orchestrator.rules import Rules
 from tests.orchestrator.world import SlowPublisher, World, step
@@ -59,3 +61,21 @@ def test_a_run_that_is_stopped_while_it_is_published_holds_up_no_other(world: Wo
     assert _run(world, FIRST).status is RunStatus.STOPPED
     assert _run(world, SECOND).status is RunStatus.COMPLETED
     assert publisher.published == [f"conductor/{SECOND}"]
+
+
+def test_a_run_that_was_stopped_before_it_was_published_is_published_when_it_goes_on(
+    world: World, publisher: SlowPublisher, tmp_path: Path
+) -> None:
+    world.run(step("a"), run_id=FIRST)
+    world.go(publisher.is_busy)
+    world.store.stop(FIRST)
+    world.go()
+    assert (_run(world, FIRST).status, publisher.published) == (RunStatus.STOPPED, [])
+
+    world.store.resume(FIRST)
+    reopen_run(Home(str(tmp_path / "home")), world.store, FIRST)
+    world.go()
+
+    assert _run(world, FIRST).status is RunStatus.COMPLETED
+    assert publisher.published == [f"conductor/{FIRST}"]
+    assert world.merged(FIRST) == ["a"]
