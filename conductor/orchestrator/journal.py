@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from conductor.domain.run import Activity, Changes, Delegation, Run, StepState
 from conductor.ports.orchestration import Store, Teller
 
 _MOST_UNTOLD = 1000
+_TELL_AGAIN_SECONDS = 2.0
 
 
 class Journal:
@@ -31,7 +33,7 @@ class Journal:
         self._key = f"told:{project}"
         self._told = int(store.remembered(self._key).get("sequence", 0))
         self._has_untold = True
-        self._kept_at = 0.0
+        self._tell_at = 0.0
 
     def note(self, action: str, run_id: str, step_id: str = "", **facts: Any) -> None:
         """Written with the next `save`."""
@@ -51,12 +53,14 @@ class Journal:
         self._store.replace_steps(run, steps)
         self.save(run)
 
-    def tell(self) -> None:
-        """What nobody heard stays for the next time."""
-        if not self._has_untold:
+    def tell(self, now: float = math.inf) -> None:
+        """What nobody heard stays for a later time, which is not the next one: who does not listen takes long to say
+        so. Without `now` it is tried in any case."""
+        if not self._has_untold or now < self._tell_at:
             return
         fresh = self._store.activity(self._told, project=self._project, limit=_MOST_UNTOLD)
         if fresh and not self._teller(fresh):
+            self._tell_at = now + _TELL_AGAIN_SECONDS
             return
         self._has_untold = len(fresh) == _MOST_UNTOLD
         if fresh:

@@ -50,7 +50,8 @@ class Orchestrator:
         self._limits = HeldUp(tools)
         self._selector = selectors.DefaultSelector()
         self._watched: set[int] = set()
-        self._announced: dict[str, None] = {}
+        self._announced: dict[str, float] = {}
+        """Tasks whose line came, and until when they are looked for at each pass."""
         self._seen_version = -1
         self._next_scan = 0.0
         self._next_mirror = 0.0
@@ -79,7 +80,7 @@ class Orchestrator:
 
     def tick(self, now: float) -> None:
         self._obey_signals()
-        self._hear_results()
+        self._hear_results(now)
         self._scan(now)
         self._hear_people()
         self._queue.hear(now)
@@ -117,12 +118,14 @@ class Orchestrator:
         if signal.SIGTERM in arrived or signal.SIGINT in arrived:
             self._is_leaving = True
 
-    def _hear_results(self) -> None:
-        """A line comes a moment before its task has moved: it is looked for again until it has."""
-        self._announced.update(dict.fromkeys(self._tools.feed.take()))
-        for task_id in list(self._announced):
+    def _hear_results(self, now: float) -> None:
+        """A line comes a moment before its task has moved: it is looked for again until it has. One that does not (its
+        worker was killed in between, a person tries it anew) is left to the scan."""
+        for task_id in self._tools.feed.take():
+            self._announced[task_id] = now + _SCAN_SECONDS
+        for task_id, until in list(self._announced.items()):
             driver = next((one for one in self._drivers.values() if task_id in one.board.open), None)
-            if driver is None or self._look_at(driver, task_id):
+            if driver is None or self._look_at(driver, task_id) or now >= until:
                 del self._announced[task_id]
 
     def _look_at(self, driver: Driver, task_id: str) -> bool:
@@ -133,7 +136,7 @@ class Orchestrator:
         return isinstance(view, Ended)
 
     def _scan(self, now: float) -> None:
-        """What is true is what a scan finds: results nobody told of, tasks that are gone."""
+        """What is true is what a scan finds: results nobody told of."""
         if now < self._next_scan:
             return
         self._next_scan = now + _SCAN_SECONDS
@@ -216,7 +219,7 @@ class Orchestrator:
     # -- telling
 
     def _tell_the_world(self, now: float) -> None:
-        self._journal.tell()
+        self._journal.tell(now)
         if self._heart.is_due(now):
             for driver in self._drivers.values():
                 driver.board.set_run()

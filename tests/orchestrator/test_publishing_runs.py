@@ -10,7 +10,8 @@ from conductor.app.orchestration import reopen_run
 from conductor.domain.home import Home
 from conductor.domain.run import Run, RunStatus
 from conductor.orchestrator.rules import Rules
-from tests.orchestrator.world import SlowPublisher, World, step
+from tests.orchestrator.plain_tools import SlowPublisher
+from tests.orchestrator.world import World, step
 
 FIRST, SECOND = "r-aaaaaaaa", "r-bbbbbbbb"
 
