@@ -59,8 +59,7 @@ def start_run(
         if plan is None:
             store.add_run(replace(run, from_model=True))
         else:
-            steps = tuple(replace(step, agent=step.agent or options.agent) for step in plan.steps)
-            run, states = planned_run(run, replace(plan, steps=steps))
+            run, states = planned_run(run, plan)
             store.add_run(run, states)
     finally:
         store.close()
@@ -86,6 +85,7 @@ def _new_run(settings: Settings, project: Project | None, request: str, options:
         timeout_seconds=options.timeout_seconds or chosen.timeout,
         target=project.target if project else "",
         planner=options.planner,
+        agent=options.agent,
         plan_only=options.plan_only,
         write_back=options.write_back,
         tag=options.tag,

