@@ -51,6 +51,8 @@ class Driver:
         self._finishing = Finishing(tools, rules, board, queue)
         self._ending: tuple[RunStatus, str] | None = None
         self._is_open = False
+        self._may_begin = False
+        """Nothing is to be asked any more before it begins."""
         self._is_broken = False
 
     @property
@@ -121,13 +123,21 @@ class Driver:
             self._finishing.tick()
 
     def _ask_or_begin(self) -> None:
-        ask = before_start(self.run, self._unseen()) or before_wave(self.run, self.board.states.values())
+        ask = self._first_ask() or before_wave(self.run, self.board.states.values())
         if ask is not None:
             self._wait_for_person(ask)
         elif not self._is_open:
             self._begin()
         elif self._nothing_left():
             self._all_over()
+
+    def _first_ask(self) -> Ask | None:
+        """Found out once: what a plan of thousands would run is not gone through at every pass."""
+        if self._may_begin:
+            return None
+        ask = before_start(self.run, self._unseen())
+        self._may_begin = ask is None
+        return ask
 
     def _unseen(self) -> tuple[str, ...]:
         if self.run.asked or not self.run.from_model:
@@ -177,7 +187,7 @@ class Driver:
             )
         if self.run.status is not RunStatus.RUNNING:
             raise UsageError(f"run {self.run.id} is {self.run.status.value}: nothing of it can start now")
-        ask = before_start(self.run, self._unseen())
+        ask = self._first_ask()
         if ask is not None:
             self._wait_for_person(ask)
             raise UsageError(f"run {self.run.id} asks first: `conductor approve {self.run.id}` shows what for")
@@ -262,7 +272,6 @@ class Driver:
                 lambda: repository.merge(self.run, delegation, taken, message),
                 lambda merged: repository.advance(self.run, merged),
                 done,
-                lambda: "",
             )
         )
 

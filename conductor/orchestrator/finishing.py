@@ -134,7 +134,6 @@ class Finishing:
                 lambda: repository.land(self._board.run),
                 self._advance,
                 self._landed,
-                lambda: "",
             )
         )
         return False

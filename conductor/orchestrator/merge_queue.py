@@ -51,8 +51,6 @@ class MergeItem:
     merge: Callable[[], Merged | Conflict]
     advance: Callable[[Merged], bool]
     done: Callable[[Verdict], None]
-    already: Callable[[], str]
-    """The commit that it is in already, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +117,6 @@ class MergeQueue:
 
     def _begin(self, item: MergeItem) -> None:
         try:
-            there = item.already()
-            if there:
-                item.done(Passed(there))
-                return
             merged = item.merge()
             if isinstance(merged, Conflict):
                 item.done(Refused(_conflict(merged), merged.tree))
