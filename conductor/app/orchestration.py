@@ -118,6 +118,12 @@ def ring_orchestrator(home: Home, project: str) -> bool:
     return ring_doorbell(home, project=project)
 
 
+def most_in_progress(settings: Settings, project: str) -> int:
+    """Steps of all runs of a project at once."""
+    workers = sum(pool.workers for pool in settings.all_pools().values())
+    return settings.orchestration_of(project).wip or max(2, 2 * workers)
+
+
 def preview(layout: Layout, settings: Settings, plan: Plan) -> list[tuple[int, StepState, Choice]]:
     """Each step with the wave that it comes in and who may do it, best first."""
     from conductor.app.routing import make_router, memory_of

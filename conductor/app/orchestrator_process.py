@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from conductor.app import loadable_agents, make_doors, open_layout, quick_queue, ring_doorbell
+from conductor.app.orchestration import most_in_progress
 from conductor.domain.errors import ConductorError, NoRoom, StoreRefused
 from conductor.domain.exits import WorkerExit
 from conductor.domain.home import Home
@@ -107,9 +108,8 @@ def rules_of(settings: Settings, project: str) -> Rules:
     from conductor.orchestrator.rules import Rules
 
     chosen = settings.orchestration_of(project)
-    workers = sum(pool.workers for pool in settings.all_pools().values())
     return Rules(
-        wip=chosen.wip or max(2, 2 * workers),
+        wip=most_in_progress(settings, project),
         bounces=chosen.bounces,
         check=chosen.check,
         check_timeout_seconds=chosen.check_timeout,

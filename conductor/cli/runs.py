@@ -107,7 +107,9 @@ def _page_lines(desk: Desk, snapshot: Snapshot, step_id: str | None) -> Iterator
 
 
 def _wip(desk: Desk, run: Run) -> int:
-    return run.wip or desk.settings.orchestration_of(run.project).wip or 2 * desk.settings.workers
+    from conductor.app.orchestration import most_in_progress
+
+    return run.wip or most_in_progress(desk.settings, run.project)
 
 
 @runs.command()

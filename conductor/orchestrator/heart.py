@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import suppress
 
 from conductor.domain.run import Heartbeat
+from conductor.domain.service import ServiceFolder, format_heartbeat
 from conductor.kit.durable import replace_file
 from conductor.orchestrator.rules import Tools
 
@@ -28,4 +28,4 @@ class Heart:
         at = self._tools.clock()
         self._tools.store.beat(Heartbeat(self._tools.project, self._owner, at, state))
         with suppress(OSError):  # a full disk: the old one grows stale, which is true
-            replace_file(f"{self._tools.folder}/heartbeat", json.dumps({"owner": self._owner, "at": at}).encode())
+            replace_file(ServiceFolder(self._tools.folder).heartbeat, format_heartbeat(self._owner, at))

@@ -21,10 +21,9 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """No further round. `for_review`: there is work that a person should look at."""
+    """No further round."""
 
     reason: str
-    for_review: bool = False
 
 
 Next = TryAgain | GiveUp
@@ -55,7 +54,7 @@ def after_bounce(bounces: int, most: int, last: Candidate, resolver: Candidate |
         return TryAgain(last)
     if resolver is not None and bounces == most + 1:
         return TryAgain(resolver)
-    return GiveUp(f"refused {bounces} times" if bounces > 1 else "refused", for_review=True)
+    return GiveUp(f"refused {bounces} times" if bounces > 1 else "refused")
 
 
 def attempt_order(
