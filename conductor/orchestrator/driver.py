@@ -311,8 +311,7 @@ class Driver:
         """No more steps; what runs is cancelled and its work kept."""
         self._ending = (status, reason)
         self.board.note("run_ending", status=status.value, reason=reason)
-        for item in self._queue.drop(self.run.id):
-            item.done(Refused(f"the run was ended: {reason}"))
+        self._queue.drop(self.run.id)
         self._finishing.stop()
         self._rounds.cancel_all(reason)
         self._end_when_quiet()

@@ -85,15 +85,12 @@ class MergeQueue:
     def fileno(self) -> int:
         return self._tools.checks.fileno()
 
-    def drop(self, run_id: str) -> list[MergeItem]:
-        """Takes out all of a run, ending its check."""
-        dropped = [item for item in self._items if item.run().id == run_id]
+    def drop(self, run_id: str) -> None:
+        """Takes out all of a run, ending its check. Nobody is told a verdict: none was reached."""
         self._items = deque(item for item in self._items if item.run().id != run_id)
         if self._now is not None and self._now.item.run().id == run_id:
             self._tools.checks.stop()
-            dropped.insert(0, self._now.item)
             self._now = None
-        return dropped
 
     def stop(self) -> None:
         """The orchestrator ends: what was on its way is taken up again by the next one."""

@@ -117,6 +117,8 @@ class PlainChecks:
         self._repository = repository
         self._passes = passes
         self._looks: int | None = None
+        self.lasts = False
+        """Whether a check goes on and on."""
         self.ran = 0
 
     def start(self, folder: str, command: str, log_path: str, timeout_seconds: float) -> None:
@@ -128,7 +130,7 @@ class PlainChecks:
         return -1
 
     def take(self, now: float) -> CheckResult | None:
-        if self._looks is None or self._looks < 1:
+        if self._looks is None or self._looks < 1 or self.lasts:
             self._looks = 1 if self._looks == 0 else self._looks
             return None
         self._looks = None

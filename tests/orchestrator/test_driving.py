@@ -255,6 +255,21 @@ def test_a_stopped_run_starts_nothing_more(world: World) -> None:
     assert set(world.statuses().values()) == {"cancelled"}
 
 
+def test_a_step_whose_merge_is_stopped_with_its_run_was_not_refused(tmp_path: Path) -> None:
+    world = World(str(tmp_path), Rules(wip=6, bounces=0))
+    world.run(step("a"))
+    world.go(lambda: world.checks.ran == 1)
+
+    world.store.stop("r-aaaaaaaa")
+    world.checks.lasts = True
+    world.go()
+
+    assert world.statuses() == {"a": "cancelled"}
+    assert world.state("a").bounces == 0
+    assert world.router.learned == []
+    assert world.repository.work == {"r-aaaaaaaa.a.1"}
+
+
 def test_two_runs_of_a_project_share_its_room_and_its_files(tmp_path: Path) -> None:
     world = World(str(tmp_path), Rules(wip=2))
     world.run(*(step(f"a{n}") for n in range(4)), run_id="r-aaaaaaaa")
