@@ -87,6 +87,7 @@ ACTIONS = {
     "orchestrator_gave_up": "An orchestrator failed too often in a row: read its log, then `conductor reload`.",
     "orchestrator_leftovers_ended": "What an ended orchestrator had left running (checks, git) was killed.",
     "orchestrators_left_ended": "What the orchestrators of a killed conductord had left running was killed.",
+    "task_sent_again": "The task of a step was in no folder of the queue any more: it is submitted once more.",
     "orchestrator_there_already": "Another orchestrator has this project's lock: this one leaves.",
     "orchestrator_cannot_record": "The store or the disk refuses: the orchestrator ends and is tried again later.",
     "orchestrator_cannot_work": "An orchestrator can't start with these settings or this repository: `error` says it.",

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conductor.domain.run import Asks, Run, RunAutonomy, StepState, StepStatus
+from conductor.domain.run import Asks, Run, RunAutonomy, RunStatus, StepState, StepStatus, Wish
+
+
+def is_called_for(run: Run, wish: Wish) -> bool:
+    """Whether there is anything to do for it: it does not wait for a person, or one has said something."""
+    waits = run.status is RunStatus.WAITING and wish.approved < run.asked
+    return not waits or wish.stop or bool(wish.accept or wish.again)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,14 @@ class Driver:
             case _:
                 self._rounds.task_ended(view)
 
+    def task_missing(self, task_id: str) -> None:
+        """Its task is in no folder of the queue: somebody removed it."""
+        self._rounds.task_missing(task_id)
+
+    def rests(self) -> bool:
+        """It waits for a person, and nothing of it is under way."""
+        return self.run.status is RunStatus.WAITING and self._ending is None and not self.board.open
+
     # -- one pass
 
     def tick(self) -> None:

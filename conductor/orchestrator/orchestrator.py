@@ -14,6 +14,7 @@ from conductor.domain.run import Changes, Run, RunStatus, reopened
 from conductor.domain.view import Ended
 from conductor.kit.durable import replace_file
 from conductor.kit.signals import SignalPipe
+from conductor.orchestrator.approvals import is_called_for
 from conductor.orchestrator.board import Board
 from conductor.orchestrator.driver import Driver
 from conductor.orchestrator.heart import Heart
@@ -128,11 +129,13 @@ class Orchestrator:
             if driver is None or self._look_at(driver, task_id) or now >= until:
                 del self._announced[task_id]
 
-    def _look_at(self, driver: Driver, task_id: str) -> bool:
+    def _look_at(self, driver: Driver, task_id: str, *, scanning: bool = False) -> bool:
         """Whether it has ended."""
         view = self._tools.queue.find(task_id)
         if isinstance(view, Ended):
             driver.task_ended(view)
+        elif view is None and scanning:
+            driver.task_missing(task_id)
         return isinstance(view, Ended)
 
     def _scan(self, now: float) -> None:
@@ -143,7 +146,7 @@ class Orchestrator:
         self._seen_version = -1
         for driver in self._drivers.values():
             for task_id in list(driver.board.open):
-                self._look_at(driver, task_id)
+                self._look_at(driver, task_id, scanning=True)
 
     def _hear_people(self) -> None:
         version = self._tools.store.version()
@@ -244,13 +247,15 @@ class Orchestrator:
         }
 
     def is_done(self) -> bool:
-        """Nothing is left: the file that keeps us running goes, unless a run came in the same moment."""
-        if self._drivers:
+        """Nothing is left to do, but what people have to say: the file that keeps us running goes, unless a run or a
+        word of theirs came in the same moment. Who says yes later has us started again."""
+        if self._has_more or len(self._queue) or not all(driver.rests() for driver in self._drivers.values()):
             return False
         wanted = f"{self._tools.folder}/wanted"
         with suppress(FileNotFoundError):
             os.unlink(wanted)
-        if not self._tools.store.runs(self._tools.project, active=True):
+        active = self._tools.store.runs(self._tools.project, active=True)
+        if not any(is_called_for(run, self._tools.store.wish(run.id)) for run in active):
             return True
         replace_file(wanted, b"")
         self._load()

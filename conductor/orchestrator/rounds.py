@@ -42,6 +42,7 @@ class Rounds:
         self._queue_merge = queue_merge
         self._let_go = let_go
         self._overlays: dict[str, str] = {}
+        self._sent_again: set[str] = set()
         self._to_release: deque[Delegation] = deque()
 
     # -- out
@@ -76,6 +77,16 @@ class Rounds:
         for one in self._board.all_rounds() if standing else ():
             if one.worktree in standing and one.state in _CLOSED:
                 self._release(one)
+
+    def task_missing(self, task_id: str) -> None:
+        """Submits it again, once: a file that can't be read is missing too, and stays so."""
+        delegation = self._board.open.get(task_id)
+        if delegation is None or delegation.state is not DelegationState.WORKING or task_id in self._sent_again:
+            return
+        self._sent_again.add(task_id)
+        if delegation.step_id in self._board.states:
+            self._tools.log.warning("task_sent_again", task=task_id)
+            self._emit(delegation, Candidate(delegation.agent, delegation.model))
 
     def _find_again(self, delegation: Delegation) -> None:
         view = self._tools.queue.find(delegation.task_id)

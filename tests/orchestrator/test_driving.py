@@ -322,6 +322,33 @@ def test_a_step_that_failed_can_be_tried_anew_with_all_that_waited_for_it(world:
     assert world.statuses() == {"a": "completed", "b": "completed"}
 
 
+def test_an_orchestrator_leaves_while_every_run_waits_for_a_person_and_goes_on_when_one_says_yes(world: World) -> None:
+    world.run(step("a"), autonomy=RunAutonomy.CONFIRM)
+    world.go(_asks(world, 1))
+
+    assert world.tick()
+    world.orchestrator = None
+    world.store.approve("r-aaaaaaaa", 1)
+    assert not world.tick()
+    world.go()
+
+    assert world.merged() == ["a"]
+
+
+def test_a_task_that_somebody_removed_is_submitted_once_more(world: World) -> None:
+    world.workers = 0
+    world.run(step("a"))
+    world.tick()
+    world.queue._views.clear()
+    world.queue._kept.clear()
+
+    world.workers = 3
+    world.go()
+
+    assert world.merged() == ["a"]
+    assert world.emitted == ["r-aaaaaaaa.a.1"]
+
+
 def reopen(world: World, run_id: str) -> None:
     from dataclasses import replace
 
