@@ -54,7 +54,10 @@ class WorkerConfig:
     def from_json(cls, text: str) -> WorkerConfig:
         """It may be of a conductord of another version: what is not known here is left out."""
         known = cls.__dataclass_fields__
-        fields = {name: value for name, value in json.loads(text).items() if name in known}
+        told = json.loads(text)
+        if not isinstance(told, dict):
+            raise TypeError(f"a worker's configuration is an object, not a {type(told).__name__}")
+        fields = {name: value for name, value in told.items() if name in known}
         for name in ("preload", "env_pass", "warm"):
             fields[name] = tuple(fields.get(name, ()))
         fields["retry"] = RetryPolicy(**fields["retry"])

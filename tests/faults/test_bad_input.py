@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conductor.app.submitting import Defaults
+from conductor.app.submitting import Defaults, with_agent
 from conductor.cli.submit import _finished, _read_line, submit
 from conductor.domain.errors import BadTask, UsageError
 from conductor.domain.home import Home
@@ -108,13 +109,12 @@ def test_ten_thousand_mutated_lines_are_accepted_whole_or_refused_with_a_reason(
     # given mutations of good lines, as `conductor submit --lines -` reads them
     chance = random.Random(SEED)
     accepted = refused = 0
+    complete = partial(with_agent, defaults=Defaults("command", (), {}, lambda spec: spec))
     for number in range(MUTATIONS):
         text = mutated(chance, number).decode("utf-8", "surrogateescape")
         # when each is read
         try:
-            spec = _finished(
-                _read_line(parse_description(text)), options(), Defaults("command", (), {}, lambda spec: spec), "given"
-            )
+            spec = _finished(_read_line(parse_description(text)), options(), complete, "given")
         except UsageError:
             refused += 1
             continue

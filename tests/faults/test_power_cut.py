@@ -147,7 +147,7 @@ BROKEN: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "a new home's folders are not synced": ("submit into a new home", _without_syncs_of("", layout)),
     "the folders above a task's are not synced": (
         "submit with an id",
-        lambda patch: patch.setattr(shelves, "_sync_up", lambda folder, root: sync_directory(folder)),
+        lambda patch: patch.setattr(shelves, "sync_up", lambda folder, root: sync_directory(folder)),
     ),
     "a task's bytes are not synced": ("submit with an id", _with_plain_writes(accepting)),
     "a batch's bytes are not synced": ("submit many", _with_plain_writes(accepting)),

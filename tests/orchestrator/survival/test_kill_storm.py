@@ -28,9 +28,9 @@ EVERYTHING = os.environ.get("CONDUCTOR_FAULTS") == "all"
 STEPS = 200
 LAYER = 20
 SEEDS = tuple(range(1, 6)) if EVERYTHING else (1,)
-PORTION = {"orchestrator": 7, "worker": 5, "conductord": 4, "nursery": 1}
+PORTION = {"orchestrator": 4, "worker": 3, "conductord": 2, "nursery": 1}
 """Who is killed how often, in an order that chance makes."""
-KILLS = Counter({whom: number * (6 if EVERYTHING else 1) for whom, number in PORTION.items()})
+KILLS = Counter({whom: number * (10 if EVERYTHING else 1) for whom, number in PORTION.items()})
 CHECK = 'for file in out/*; do [ "$(cat $file)" = done ] || exit 1; done'
 SETTINGS: dict[str, Any] = {
     **RESTLESS,

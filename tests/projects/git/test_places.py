@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor.domain.errors import RepositoryBroken
+from conductor.domain.errors import NoRoom, RepositoryBroken
 from conductor.ports.orchestration import Merged
 from conductor.testing.repository_contract import FILES, Hand, a_delegation, a_run
 from tests.projects.git.world import ENVIRONMENT, commit_files, git, make_repository, make_workspace, ours
@@ -286,7 +286,7 @@ def test_a_full_disk_leaves_nothing_half_done(workspace: Path, hand: Hand, monke
 
     with monkeypatch.context() as patch:
         patch.setattr("conductor.projects.worktrees.write_document", full)
-        with pytest.raises(RepositoryBroken, match="No space left"):
+        with pytest.raises(NoRoom, match="No space left"):
             hand.cut("one")
     hand.bring("one", {"a.txt": "a\n"})
     hand.repository.release(hand.run, a_delegation(hand.run, "one"))
