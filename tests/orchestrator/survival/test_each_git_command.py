@@ -17,7 +17,7 @@ from tests.orchestrator.survival.house import GIT_SETTINGS, RESTLESS, House, as_
 from tests.support import eventually
 
 EVERYTHING = os.environ.get("CONDUCTOR_FAULTS") == "all"
-SAMPLE = 67
+SAMPLE = 101
 """Every so many commands of the run."""
 SETTINGS: dict[str, Any] = {**RESTLESS, "workers": 2, "orchestrator": {"check": "test -f shared.txt"}}
 GIT_THAT_KILLS = """#!/bin/sh
