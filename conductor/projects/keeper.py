@@ -8,7 +8,6 @@ child of this subreaper; and it hears of the orchestrator's death, so a killed o
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 
 from conductor.domain.masking import Masker
 from conductor.kit.durable import write_all
+from conductor.kit.pipes import output_pipe
 from conductor.kit.process import (
     become_subreaper,
     descendants_of,
@@ -33,7 +33,6 @@ from conductor.kit.signals import SignalPipe, unignore_signals
 from conductor.projects.bounded_log import BoundedLog
 
 _READ_BYTES = 262_144
-_PIPE_BYTES = 524_288
 _DRAINED_READS = 16
 _GRACE_POLL_SECONDS = 0.02
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -50,7 +49,7 @@ class Keeper:
         self._cut = ""
         self._began = time.monotonic()
         self._kill_at: float = self._began + order["timeout"]
-        self._output, write_end = _output_pipe()
+        self._output, write_end = output_pipe()
         self._pid = os.fork()
         if self._pid == 0:
             _become_command(order, write_end)
@@ -125,15 +124,6 @@ class Keeper:
             "seconds": time.monotonic() - self._began,
             "tree_gone": tree_gone,
         }
-
-
-def _output_pipe() -> tuple[int, int]:
-    """(read end, write end); only we do not wait on it."""
-    ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    with suppress(OSError):  # a user has only so much of it: then it stays small
-        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    os.set_blocking(theirs, True)
-    return ours, theirs
 
 
 def _become_command(order: dict[str, Any], output: int) -> NoReturn:

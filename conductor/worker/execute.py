@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import select
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 from conductor.kit.cgroup import end_cgroup, enter_cgroup, make_cgroup
+from conductor.kit.pipes import output_pipe
 from conductor.kit.process import (
     descendants_of,
     kill_descendants,
@@ -29,7 +28,6 @@ from conductor.worker.watch import Watch
 
 _READ_BYTES = 262_144
 _DRAINED_READS = 16
-_PIPE_BYTES = 524_288
 _FAST_BYTES = 4096
 _PAUSE_SECONDS = 0.002
 _LOOK_EVERY_SECONDS = 1.0
@@ -93,8 +91,8 @@ class AgentProcess:
         self._looked = 0.0
         self._status: int | None = None
         self._cgroup = command.cgroup if command.cgroup and make_cgroup(command.cgroup) else ""
-        self._output, write_end = _output_pipe()
-        self._told, told_end = _output_pipe() if watch is not None and watch.is_structured else (-1, write_end)
+        self._output, write_end = output_pipe()
+        self._told, told_end = output_pipe() if watch is not None and watch.is_structured else (-1, write_end)
         self._began = self._last_output = time.monotonic()
         self._pid = os.fork()
         if self._pid == 0:
@@ -251,15 +249,6 @@ class AgentProcess:
             peak_memory_bytes=used.ru_maxrss * 1024,
             tree_gone=tree_gone,
         )
-
-
-def _output_pipe() -> tuple[int, int]:
-    """(read end, write end); only we do not wait on it."""
-    ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    with suppress(OSError):  # a user has only so much of it: then it stays small
-        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    os.set_blocking(theirs, True)
-    return ours, theirs
 
 
 def _become_agent(command: AgentCommand, outputs: tuple[int, int], cgroup: str) -> NoReturn:
