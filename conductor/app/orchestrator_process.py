@@ -279,7 +279,8 @@ class _FolderMirror:
         self._mirror.begin(self._project, run, steps, rounds, paths)
 
     def finish(self, run: Run, steps: Sequence[StepState], rounds: Sequence[Delegation], paths: Paths) -> None:
-        trouble = self._mirror.settle(self._project, run, steps, rounds, paths)
+        self._mirror.wait()
+        trouble = self._mirror.write(self._project, run, steps, rounds, paths)
         if trouble:
             self._log.warning("mirror_not_written", folder=self._project.workspace, error=trouble)
 

@@ -103,11 +103,6 @@ def differences(old: Mapping[Key, Any], new: Mapping[Key, Any], masker: Masker |
     )
 
 
-def of_section(key: str, wanted: str) -> bool:
-    """Whether the dotted `key` is `wanted` or within it."""
-    return key == wanted or key.startswith(f"{wanted}.")
-
-
 def _seconds(seconds: float) -> str:
     """Exact: read back, it is the same time."""
     if seconds <= 0 or not isfinite(seconds):

@@ -76,18 +76,10 @@ class Mirror:
         self._begun = self._thread.submit(self.write, project, run, tuple(steps), tuple(delegations), dict(files or {}))
         return True
 
-    def settle(
-        self,
-        project: Project | None,
-        run: Run,
-        steps: Sequence[StepState],
-        delegations: Iterable[Delegation] = (),
-        files: Files | None = None,
-    ) -> str:
-        """Writes the last word, after what was begun; says what `write` says."""
+    def wait(self) -> None:
+        """For what was begun: a last `write` must come after it."""
         if self._begun:
             self._begun.result()
-        return self.write(project, run, steps, delegations, files)
 
     def close(self) -> str:
         """Waits for what was begun, and says what the last `write` said."""
