@@ -90,18 +90,12 @@ def list_as_guest(
     as_json: bool,
 ) -> None:
     """`after` looks among the first that are told."""
-    rows = [
+    rows = (
         row
         for row in ask_shared(home, "list", limit=_MOST_LISTED if everything or after else limit)["rows"]
         if (not states or row["state"] in states) and (pool is None or row.get("pool") == pool)
-    ]
-    if after:
-        ids = [row["task"] for row in rows]
-        found = next((number for number, task_id in enumerate(ids) if task_id == after), None)
-        if found is None:
-            raise UsageError(f"{after[:80]} is not in this list: begin again without --after")
-        rows = rows[found + 1 :]
-    listing.show_rows(iter(rows if everything else rows[:limit]), as_json=as_json)
+    )
+    listing.show_page(rows, after=after, limit=None if everything else limit, as_json=as_json)
 
 
 @_guest(showing.show)

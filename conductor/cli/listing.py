@@ -71,13 +71,12 @@ def list_tasks(
         for row in _rows(patient_queue(layout), layout.home, states, to_the_end=everything)
         if (not states or row["state"] in states) and (pool is None or row.get("pool") == pool)
     )
-    rows = wanted if after is None else _behind(wanted, after)
-    rows = rows if everything else islice(rows, limit)
-    show_rows(iter(rows), as_json=as_json)
+    show_page(wanted, after=after, limit=None if everything else limit, as_json=as_json)
 
 
-def show_rows(rows: Iterator[Row], *, as_json: bool) -> None:
-    """Tasks as `describe` tells them, as a table for people or as JSON."""
+def show_page(rows: Iterator[Row], *, after: str | None, limit: int | None, as_json: bool) -> None:
+    """Tasks as `describe` tells them, as a table for people or as JSON: those behind `after`, at most `limit`."""
+    rows = islice(rows if after is None else _behind(rows, after), limit)
     if as_json:
         _print_json(rows)
     elif not _print_tables(rows):
